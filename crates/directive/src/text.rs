@@ -1,0 +1,102 @@
+//! Positions in the text: characters, bytes, lines and columns.
+
+use std::ops::Range;
+
+use crate::diagnostic::Span;
+
+/// Most characters that a message points at.
+const MAX_POINTED: usize = 120;
+
+/// A text with what is needed to turn positions into each other.
+pub(crate) struct Text<'t> {
+    text: &'t str,
+    /// Byte offset of each character, and the length at the end: the YAML parser counts
+    /// characters, everything else counts bytes.
+    chars: Vec<usize>,
+    /// Byte offset of each line's first byte.
+    lines: Vec<usize>,
+}
+
+impl<'t> Text<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        let chars = text
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([text.len()])
+            .collect();
+        let lines = [0]
+            .into_iter()
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        Self { text, chars, lines }
+    }
+
+    /// The byte at which the character of that index starts; the end for an index beyond it.
+    pub(crate) fn byte(&self, char_index: usize) -> usize {
+        self.chars
+            .get(char_index)
+            .copied()
+            .unwrap_or(self.text.len())
+    }
+
+    /// The part of a range that is worth pointing at: of its first line the first characters,
+    /// without white space at the end.
+    pub(crate) fn first_line(&self, range: Range<usize>) -> Range<usize> {
+        let text = &self.text[range.clone()];
+        let line = text.split(['\n', '\r']).next().unwrap_or_default();
+        let end = line
+            .char_indices()
+            .nth(MAX_POINTED)
+            .map_or(line.len(), |(at, _)| at);
+        range.start..range.start + line[..end].trim_end().len()
+    }
+
+    /// Takes no time in proportion to the text: a file may have thousands of problems on a line.
+    pub(crate) fn span(&self, range: Range<usize>) -> Span {
+        let line = self.lines.partition_point(|&start| start <= range.start);
+        // Line 1 starts at 0, so at least one line starts at or before any byte.
+        let line_start = self.lines[line - 1];
+        let chars_before = |byte: usize| self.chars.partition_point(|&start| start < byte);
+        Span {
+            line,
+            column: chars_before(range.start) - chars_before(line_start) + 1,
+            start: range.start,
+            end: range.end,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_characters_and_bytes_stay_bytes() {
+        let text = Text::new("é: a\r\nb: ü\n");
+        assert_eq!([text.byte(0), text.byte(1), text.byte(2)], [0, 2, 3]);
+        assert_eq!(text.byte(99), 13);
+        let span = |range: Range<usize>| {
+            let span = text.span(range);
+            (span.line, span.column, span.range())
+        };
+        assert_eq!(span(0..2), (1, 1, 0..2));
+        assert_eq!(span(4..5), (1, 4, 4..5));
+        assert_eq!(span(7..8), (2, 1, 7..8));
+        assert_eq!(span(10..12), (2, 4, 10..12));
+        assert_eq!(span(13..13), (3, 1, 13..13));
+        assert_eq!(Text::new("").span(0..0).column, 1);
+    }
+
+    #[test]
+    fn first_line_ends_where_it_can_be_seen_to_end() {
+        let text = Text::new("a: b  \r\nc: d\n");
+        assert_eq!(text.first_line(0..13), 0..4);
+        assert_eq!(text.first_line(8..12), 8..12);
+        assert_eq!(text.first_line(3..3), 3..3);
+        let long = "ä".repeat(MAX_POINTED + 1);
+        assert_eq!(
+            Text::new(&long).first_line(0..long.len()),
+            0..2 * MAX_POINTED
+        );
+    }
+}

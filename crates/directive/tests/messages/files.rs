@@ -1,0 +1,174 @@
+//! Whether the files are there.
+
+use expect_test::{Expect, expect};
+use strand_directive::{FileKind, check_files, parse};
+
+use crate::{EXAMPLE, app, function, listed};
+
+/// Checks against a folder with these files; whatever ends in `/` is a folder.
+#[track_caller]
+fn check(text: &str, present: &[&str], expected: Expect) {
+    let directive = parse(text).directive.unwrap();
+    let exists = |path: &str| {
+        if present.contains(&path) {
+            FileKind::File
+        } else if present.contains(&format!("{path}/").as_str()) {
+            FileKind::Folder
+        } else {
+            FileKind::Missing
+        }
+    };
+    expected.assert_eq(&listed(&check_files(&directive, &exists), text));
+}
+
+#[test]
+fn all_is_there() {
+    check(
+        EXAMPLE,
+        &[
+            "genomes/",
+            "functions/simulate/",
+            "functions/simulate/Cargo.toml",
+            "functions/index/",
+            "functions/index/Cargo.toml",
+            "tools/wc.wasm",
+            "public/",
+        ],
+        expect![[""]],
+    );
+}
+
+#[test]
+fn nothing_is_there() {
+    check(
+        EXAMPLE,
+        &[],
+        expect![[r#"
+            error 8:23 |./genomes| spec.resources.blobs.genomes.dev
+              there is no folder `genomes`, and no function may write to `genomes`
+                make the folder; it is made for you only if a function may write to it
+            error 12:24 |functions/simulate| spec.functions.simulate.source.cargo
+              there is no folder `functions/simulate`
+                paths are relative to the folder of the Directive
+            error 21:31 |functions/index| spec.functions.index.source.cargo
+              there is no folder `functions/index`
+                paths are relative to the folder of the Directive
+            error 22:27 |tools/wc.wasm| spec.functions.wc.source.file
+              there is no file `tools/wc.wasm`
+                paths are relative to the folder of the Directive
+            error 26:42 |./public| spec.routes[2].static
+              there is no file or folder `public`
+                paths are relative to the folder of the Directive
+        "#]],
+    );
+}
+
+#[test]
+fn files_are_folders_and_folders_files() {
+    check(
+        EXAMPLE,
+        &[
+            "genomes",
+            ".cache",
+            "functions/simulate",
+            "functions/index/",
+            "functions/index/Cargo.toml/",
+            "tools/wc.wasm/",
+            "public",
+        ],
+        expect![[r#"
+            error 8:23 |./genomes| spec.resources.blobs.genomes.dev
+              `genomes` is a file, but a bucket is a folder
+                name a folder
+            error 9:21 |./.cache| spec.resources.blobs.cache.dev
+              `.cache` is a file, but a bucket is a folder
+                name a folder
+            error 12:24 |functions/simulate| spec.functions.simulate.source.cargo
+              `functions/simulate` is a file, but a Cargo package is a folder
+                name the folder, or write `file:` if it is a component
+            error 21:31 |functions/index| spec.functions.index.source.cargo
+              the folder `functions/index` has no file `Cargo.toml`
+                name the folder of a Cargo package
+            error 22:27 |tools/wc.wasm| spec.functions.wc.source.file
+              `tools/wc.wasm` is a folder, but a component is a file
+                name the file, or write `cargo:` if the folder holds a Cargo package
+            error 26:42 |./public| spec.routes[2].static
+              `public` is a file, but the route `/assets/{*rest}` serves a folder
+                name a folder, or remove the parameter from the route's path
+        "#]],
+    );
+}
+
+#[test]
+fn static_pages() {
+    let text = app(
+        "routes: [{ path: /, static: ./public }, { path: /a, static: a.html }, { path: /b, static: b }, { path: /c, static: . }, { path: /d, static: d }]",
+    );
+    check(
+        &text,
+        &[
+            "public/",
+            "public/index.html",
+            "a.html",
+            "b/",
+            "./",
+            "index.html/",
+        ],
+        expect![[r#"
+            error 6:93 |b| spec.routes[2].static
+              the folder `b` has no file `index.html`, which is all that `/b` serves
+                end the route's path in `/{*rest}` to serve the whole folder
+            error 6:118 |.| spec.routes[3].static
+              the folder `.` has no file `index.html`, which is all that `/c` serves
+                end the route's path in `/{*rest}` to serve the whole folder
+            error 6:143 |d| spec.routes[4].static
+              there is no file or folder `d`
+                paths are relative to the folder of the Directive
+        "#]],
+    );
+    check(
+        &text,
+        &[
+            "public/",
+            "public/index.html",
+            "a.html",
+            "b/",
+            "b/index.html",
+            "./",
+            "index.html",
+            "d",
+        ],
+        expect![[""]],
+    );
+}
+
+#[test]
+fn the_folder_itself_may_be_a_package() {
+    let text = function("").replace("{ file: f.wasm }", "{ cargo: . }");
+    check(&text, &["./", "Cargo.toml"], expect![[""]]);
+    check(
+        &text,
+        &["./"],
+        expect![[r#"
+        error 8:24 |.| spec.functions.f.source.cargo
+          the folder `.` has no file `Cargo.toml`
+            name the folder of a Cargo package
+    "#]],
+    );
+}
+
+#[test]
+fn folders_for_development() {
+    let text = app(
+        "resources: { blobs: { a: { dev: a }, b: { dev: b }, c: { dev: c }, d: {} } }\nfunctions:\n  f: { source: { file: f }, grants: { blobs: { a: [read], b: [read], d: [read] } } }\n  g: { source: { file: f }, grants: { blobs: { b: [write] } } }\nroutes: [{ path: /, function: f }, { path: /g, function: g }]",
+    );
+    check(
+        &text,
+        &["f"],
+        expect![[r#"
+        error 6:35 |a| spec.resources.blobs.a.dev
+          there is no folder `a`, and no function may write to `a`
+            make the folder; it is made for you only if a function may write to it
+    "#]],
+    );
+}
