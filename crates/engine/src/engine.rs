@@ -1,0 +1,107 @@
+//! The engine: one a process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wasmtime::component::Component;
+
+use crate::artifact::Artifact;
+use crate::budget::MemoryBudget;
+use crate::config::{Allocation, Settings, build_engine};
+use crate::ticker::Ticker;
+use crate::world::{Interfaces, interfaces};
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Wasmtime refused its configuration.
+    #[error("the engine does not start: {0}")]
+    Wasmtime(String),
+    /// No thread for the ticker.
+    #[error("no thread for the engine's clock: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Runs functions. One a process: Wasmtime's signal handlers and pools are.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) wasm: wasmtime::Engine,
+    pub(crate) ticker: Ticker,
+    pub(crate) budget: Arc<MemoryBudget>,
+    live: Arc<AtomicU64>,
+    allocation: Allocation,
+}
+
+/// Counts one instance while it lives.
+pub(crate) struct LiveInstance(Arc<AtomicU64>);
+
+impl Drop for LiveInstance {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Starts an engine.
+    ///
+    /// # Errors
+    /// When Wasmtime or the operating system refuses.
+    pub fn new(settings: &Settings) -> Result<Arc<Self>, EngineError> {
+        let (wasm, allocation) =
+            build_engine(settings).map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
+        Ok(Arc::new(Self {
+            ticker: Ticker::start(&wasm)?,
+            wasm,
+            budget: MemoryBudget::new(settings.memory_budget),
+            live: Arc::default(),
+            allocation,
+        }))
+    }
+
+    /// How instances get their memory on this machine.
+    pub fn allocation(&self) -> Allocation {
+        self.allocation
+    }
+
+    /// The node's memory budget.
+    pub fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
+    }
+
+    /// Instances that live now.
+    pub fn live_instances(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_instance(&self) -> LiveInstance {
+        self.live.fetch_add(1, Ordering::Relaxed);
+        LiveInstance(Arc::clone(&self.live))
+    }
+
+    /// Maps an artefact.
+    ///
+    /// # Errors
+    /// When the artefact was made for another engine; compile the source again.
+    pub fn load(&self, artifact: &Artifact) -> Result<LoadedComponent, EngineError> {
+        crate::mapping::map(&self.wasm, artifact)
+            .map(LoadedComponent)
+            .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))
+    }
+}
+
+/// A component that is mapped and ready to be made a function of.
+#[derive(Clone)]
+pub struct LoadedComponent(pub(crate) Component);
+
+impl LoadedComponent {
+    /// What the component imports and exports.
+    pub fn interfaces(&self) -> Interfaces {
+        interfaces(&self.0)
+    }
+}
+
+impl std::fmt::Debug for LoadedComponent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedComponent").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,38 @@
+//! The kernel of Strand: loads, links, limits and runs WebAssembly functions.
+//!
+//! It opens no socket and no file, knows no app format and has no compiler:
+//! artefacts come in sealed ([`ArtifactKey`]), grants as [`Capability`] objects,
+//! requests as [`Call`]s, and answers go out as streamed HTTP responses or as a
+//! [`Problem`].
+
+mod admission;
+mod artifact;
+mod budget;
+mod call;
+mod cell;
+mod config;
+mod ctx;
+mod engine;
+mod function;
+mod limits;
+mod mapping;
+mod meter;
+mod outcome;
+mod outgoing;
+mod problem;
+mod stdio;
+mod ticker;
+mod world;
+mod worlds;
+
+pub use artifact::{Artifact, ArtifactError, ArtifactKey, Identity};
+pub use budget::{MemoryBudget, Reservation};
+pub use call::{Answer, Body, BodyError, Call, CommandLine, Dispatch, FunctionId, RequestId};
+pub use config::{Allocation, Settings, base_config};
+pub use ctx::{CallInfo, Capability, Ctx, CtxBuilder};
+pub use engine::{Engine, EngineError, LoadedComponent};
+pub use function::{Function, FunctionSpec, LoadError, Reuse};
+pub use limits::{Limits, format_bytes};
+pub use outgoing::{Callees, FUNCTION_DOMAIN, Outgoing, OutgoingAnswer};
+pub use problem::{Kind, Limit, Problem};
+pub use world::{Interfaces, World};

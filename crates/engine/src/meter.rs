@@ -1,0 +1,201 @@
+//! CPU time of one instance, and the turns it takes.
+//!
+//! The future that drives an instance is wrapped by [`Meter::drive`]; the epoch
+//! callback asks [`Meter::on_tick`] whether the guest may go on. Reading a
+//! thread's CPU clock is a system call (about 0.7 µs), too much for each poll of
+//! a short request. So an instance is measured by the monotonic clock, capped at
+//! [`LIGHT_POLL`] a poll, until it has used [`LIGHT`]; from then on by the CPU
+//! clock, whose cost is small against a quantum.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::ticker::Ticker;
+
+/// How long a guest runs before another one gets its turn.
+pub(crate) const QUANTUM: Duration = Duration::from_millis(1);
+/// Use below which the monotonic clock is good enough.
+const LIGHT: Duration = Duration::from_millis(1);
+/// What one poll of a light instance can count at most: a tick ends it within
+/// two quanta, so more than that is time the thread did not run.
+const LIGHT_POLL: Duration = Duration::from_millis(2);
+
+static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn monotonic_nanos() -> u64 {
+    u64::try_from(BASE.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn thread_cpu_nanos() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds * 1_000_000_000 + nanos
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What the epoch callback is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The guest's turn is not over.
+    GoOn,
+    /// Others get a turn first.
+    Yield,
+    /// The CPU limit is reached.
+    Stop,
+}
+
+/// Counts one instance's CPU time. Only one thread touches it at a time; the
+/// atomics make that safe to say, not fast to share.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    limit: u64,
+    used: AtomicU64,
+    poll_started: AtomicU64,
+    /// Zero while the instance is light.
+    poll_started_cpu: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn new(limit: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            limit: nanos(limit),
+            used: AtomicU64::new(0),
+            poll_started: AtomicU64::new(0),
+            poll_started_cpu: AtomicU64::new(0),
+        })
+    }
+
+    /// CPU time used, the current poll included.
+    pub(crate) fn used(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Relaxed) + self.current_poll())
+    }
+
+    /// Starts the count anew, for an instance that serves its requests one
+    /// after the other.
+    pub(crate) fn reset(&self) {
+        self.used.store(0, Relaxed);
+    }
+
+    fn current_poll(&self) -> u64 {
+        match (
+            self.poll_started.load(Relaxed),
+            self.poll_started_cpu.load(Relaxed),
+        ) {
+            (0, _) => 0,
+            (started, 0) => monotonic_nanos()
+                .saturating_sub(started)
+                .min(nanos(LIGHT_POLL)),
+            (_, started) => thread_cpu_nanos().saturating_sub(started),
+        }
+    }
+
+    fn enter(&self) {
+        let light = self.used.load(Relaxed) < nanos(LIGHT);
+        // At least 1: zero says that no poll is going on.
+        self.poll_started.store(monotonic_nanos().max(1), Relaxed);
+        let cpu = if light { 0 } else { thread_cpu_nanos().max(1) };
+        self.poll_started_cpu.store(cpu, Relaxed);
+    }
+
+    fn leave(&self) {
+        let poll = self.current_poll();
+        self.used.fetch_add(poll, Relaxed);
+        self.poll_started.store(0, Relaxed);
+    }
+
+    pub(crate) fn on_tick(&self) -> Turn {
+        if self.used.load(Relaxed).saturating_add(self.current_poll()) >= self.limit {
+            return Turn::Stop;
+        }
+        let started = self.poll_started.load(Relaxed);
+        if monotonic_nanos().saturating_sub(started) < nanos(QUANTUM) {
+            Turn::GoOn
+        } else {
+            Turn::Yield
+        }
+    }
+
+    /// Polls a future, counting what each poll uses; the ticker runs meanwhile.
+    pub(crate) async fn drive<F: Future>(&self, ticker: &Ticker, future: F) -> F::Output {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            let _turn = ticker.turn();
+            self.enter();
+            let poll = future.as_mut().poll(cx);
+            self.leave();
+            match poll {
+                Poll::Ready(output) => Poll::Ready(output),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spin(for_: Duration) {
+        let start = thread_cpu_nanos();
+        while thread_cpu_nanos() - start < nanos(for_) {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn counts_cpu_time_and_not_sleep() {
+        let meter = Meter::new(Duration::from_secs(1));
+        meter.used.store(nanos(LIGHT), Relaxed);
+        meter.enter();
+        std::thread::sleep(Duration::from_millis(30));
+        spin(Duration::from_millis(5));
+        meter.leave();
+        let used = meter.used() - LIGHT;
+        assert!(used >= Duration::from_millis(5), "{used:?}");
+        assert!(used < Duration::from_millis(30), "{used:?}");
+    }
+
+    #[test]
+    fn a_light_poll_counts_no_more_than_its_cap() {
+        let meter = Meter::new(Duration::from_secs(1));
+        meter.enter();
+        std::thread::sleep(Duration::from_millis(20));
+        meter.leave();
+        assert_eq!(meter.used(), LIGHT_POLL);
+    }
+
+    #[test]
+    fn stops_at_the_limit_and_not_before() {
+        let meter = Meter::new(Duration::from_millis(10));
+        meter.used.store(nanos(Duration::from_millis(9)), Relaxed);
+        meter.enter();
+        assert_eq!(meter.on_tick(), Turn::GoOn);
+        spin(Duration::from_millis(1));
+        assert_eq!(meter.on_tick(), Turn::Stop);
+        meter.leave();
+        meter.reset();
+        meter.enter();
+        assert_ne!(meter.on_tick(), Turn::Stop);
+    }
+
+    #[test]
+    fn yields_after_a_quantum() {
+        let meter = Meter::new(Duration::from_secs(10));
+        meter.enter();
+        assert_eq!(meter.on_tick(), Turn::GoOn);
+        std::thread::sleep(QUANTUM);
+        assert_eq!(meter.on_tick(), Turn::Yield);
+    }
+}

@@ -1,0 +1,160 @@
+//! `wasi:http/incoming-handler@0.2`: one request at a time per instance.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Response;
+use http_body_util::BodyExt;
+use tokio::sync::oneshot;
+use wasmtime::Store;
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
+
+use crate::call::Body;
+use crate::cell::{new_store, problem_of, run};
+use crate::ctx::Ctx;
+use crate::function::{Function, Job};
+use crate::outcome::PanicGuard;
+use crate::problem::Problem;
+use crate::worlds::{Head, answer};
+
+/// How long an instance waits for its next request.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// What is kept per function.
+pub(crate) struct Handler {
+    pre: ProxyPre<Ctx>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    instance: Instance,
+    since: Instant,
+}
+
+struct Instance {
+    store: Store<Ctx>,
+    proxy: Proxy,
+    served: u32,
+}
+
+impl Handler {
+    pub(crate) fn new(pre: ProxyPre<Ctx>) -> Self {
+        Self {
+            pre,
+            idle: Mutex::default(),
+        }
+    }
+
+    fn take_idle(&self) -> Option<Instance> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.pop().map(|idle| idle.instance)
+    }
+
+    /// Keeps an instance, and has it dropped if nobody takes it.
+    fn keep(&self, function: &Arc<Function>, instance: Instance) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = Instant::now();
+        idle.push(Idle { instance, since });
+        if idle.len() == 1 {
+            let function = Arc::downgrade(function);
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(IDLE).await;
+                    let Some(function) = function.upgrade() else {
+                        return;
+                    };
+                    let Some(handler) = function.http02() else {
+                        return;
+                    };
+                    if handler.drop_expired() {
+                        return;
+                    }
+                }
+            });
+        }
+    }
+
+    /// Drops what waited too long; true when nothing is left.
+    fn drop_expired(&self) -> bool {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The oldest is at the front: instances are taken from the back.
+        let expired = idle.partition_point(|idle| idle.since.elapsed() >= IDLE);
+        let gone: Vec<_> = idle.drain(..expired).collect();
+        let empty = idle.is_empty();
+        drop(idle);
+        drop(gone);
+        empty
+    }
+}
+
+pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<Body>, Problem> {
+    let (head, head_receiver) = oneshot::channel();
+    let outcome = Arc::clone(&job.outcome);
+    let task = tokio::spawn(serve(Arc::clone(function), job, head));
+    answer(head_receiver, task, outcome).await
+}
+
+async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
+    let Some(handler) = function.http02() else {
+        return;
+    };
+    let Job {
+        request,
+        info,
+        outcome,
+        permit,
+        ..
+    } = job;
+    let deadline = info.deadline;
+    let (mut store, mut proxy, served) = match handler.take_idle() {
+        Some(Instance {
+            mut store,
+            proxy,
+            served,
+        }) => {
+            store.data_mut().meter.reset();
+            store.data_mut().hooks.call = info;
+            (store, Some(proxy), served)
+        }
+        None => (new_store(&function, &info, |_| ()), None, 0),
+    };
+    let meter = Arc::clone(&store.data().meter);
+    let _guard = PanicGuard(&outcome);
+    let guest = async {
+        let instance = match &proxy {
+            Some(proxy) => proxy,
+            None => proxy.insert(handler.pre.instantiate_async(&mut store).await?),
+        };
+        let mut http = store.data_mut().http();
+        let request = http.new_incoming_request(Scheme::Http, request)?;
+        let response = http.new_response_outparam_from_callback(move |response| {
+            let answer = match response {
+                Ok(response) => Ok(response.map(|body| body.map_err(Into::into).boxed_unsync())),
+                Err(code) => Err(format!("{code:?}")),
+            };
+            // Nobody may be there any more to take it.
+            let _ = head.send(answer);
+        })?;
+        instance
+            .wasi_http_incoming_handler()
+            .call_handle(&mut store, request, response)
+            .await
+    };
+    match run(&function, &meter, deadline, guest).await {
+        Err(failure) => outcome.fail(problem_of(failure, &function, store.data())),
+        Ok(()) if served + 1 < function.reuse().requests => {
+            if let Some(proxy) = proxy {
+                let instance = Instance {
+                    store,
+                    proxy,
+                    served: served + 1,
+                };
+                handler.keep(&function, instance);
+            }
+        }
+        Ok(()) => {}
+    }
+    drop(permit);
+}
