@@ -1,0 +1,225 @@
+//! An answer on its way to the client.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode, Version};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty};
+use strand_engine::{Body, BodyError, Problem};
+
+use crate::exchange::Exchange;
+use crate::fields;
+use crate::stream::StreamProgress;
+
+/// Bytes of an answer that an HTTP/2 stream is given at once: progress is measured
+/// in such pieces.
+const PIECE: usize = 128 << 10;
+
+/// An answer's body, which ends its exchange.
+pub(crate) struct AnswerBody {
+    inner: Body,
+    /// There until the body is dropped.
+    exchange: Option<Box<Exchange>>,
+    progress: Option<Arc<StreamProgress>>,
+    /// What is left of a piece that was too long.
+    rest: Bytes,
+    /// Bytes left of the announced length.
+    left: Option<u64>,
+    ended: bool,
+    broken: bool,
+}
+
+/// Makes an answer ready to be sent.
+pub(crate) fn seal(
+    mut exchange: Box<Exchange>,
+    response: Response<Body>,
+    progress: Option<Arc<StreamProgress>>,
+) -> Response<AnswerBody> {
+    let (mut parts, mut body) = response.into_parts();
+    // Functions may say what hyper would panic at, or take for orders of ours.
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    fields::strip_connection(&mut parts.headers);
+    if let Ok(id) = HeaderValue::from_str(exchange.id().as_str()) {
+        parts.headers.insert(fields::REQUEST_ID, id);
+    }
+    let bodiless = matches!(
+        parts.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if bodiless || exchange.is_head() {
+        if parts.status == StatusCode::NO_CONTENT {
+            parts.headers.remove(header::CONTENT_LENGTH);
+        } else if !bodiless && let Some(length) = body.size_hint().exact() {
+            parts
+                .headers
+                .entry(header::CONTENT_LENGTH)
+                .or_insert_with(|| HeaderValue::from(length));
+        }
+        // Nobody will read it: what still runs for it ends here.
+        body = empty();
+    }
+    let left = if body.is_end_stream() {
+        None
+    } else {
+        // Broken lengths were found before.
+        fields::content_length(&parts.headers).unwrap_or_default()
+    };
+    exchange.answered(parts.status);
+    let body = AnswerBody {
+        inner: body,
+        exchange: Some(exchange),
+        progress,
+        rest: Bytes::new(),
+        left,
+        ended: false,
+        broken: false,
+    };
+    Response::from_parts(parts, body)
+}
+
+/// A body without bytes.
+pub(crate) fn empty() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+type Piece = Option<Result<Frame<Bytes>, BodyError>>;
+
+impl AnswerBody {
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        // A panic of what makes the answer must not take the other requests of the
+        // connection with it.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            Pin::new(&mut self.inner).poll_frame(cx)
+        }));
+        let polled = polled.unwrap_or_else(|_| {
+            let problem = Problem::host_fault("the host failed during this call");
+            Poll::Ready(Some(Err(problem.into())))
+        });
+        let Poll::Ready(piece) = polled else {
+            return Poll::Pending;
+        };
+        let piece = match (piece, self.left) {
+            (None, Some(left)) if left > 0 => Some(Err(Problem::guest_fault(format!(
+                "the answer ended {left} bytes before its announced length"
+            ))
+            .into())),
+            (Some(Ok(frame)), Some(left)) => {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                Some(match left.checked_sub(length) {
+                    Some(left) => {
+                        self.left = Some(left);
+                        Ok(frame)
+                    }
+                    None => Err(Problem::guest_fault(
+                        "the answer is longer than its announced length",
+                    )
+                    .into()),
+                })
+            }
+            (piece, _) => piece,
+        };
+        Poll::Ready(piece)
+    }
+
+    /// Cuts a piece that is too long for one step of an HTTP/2 stream.
+    fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if self.progress.is_none() {
+            return frame;
+        }
+        match frame.into_data() {
+            Ok(mut data) if data.len() > PIECE => {
+                self.rest = data.split_off(PIECE);
+                Frame::data(data)
+            }
+            Ok(data) => Frame::data(data),
+            Err(frame) => frame,
+        }
+    }
+
+    fn fail(&mut self, error: BodyError) -> Poll<Piece> {
+        self.broken = true;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.failed(match &error {
+                BodyError::Problem(problem) => problem.clone(),
+                BodyError::Connection(_) => Problem::host_fault("the answer broke off"),
+            });
+        }
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Piece> {
+        let this = &mut *self;
+        if let Some(progress) = &this.progress {
+            progress.asked();
+        }
+        let piece = if this.rest.is_empty() {
+            match this.next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(piece) => piece,
+            }
+        } else {
+            Some(Ok(Frame::data(std::mem::take(&mut this.rest))))
+        };
+        match piece {
+            None => {
+                this.ended = true;
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => this.fail(error),
+            Some(Ok(frame)) => {
+                let frame = this.cut(frame);
+                if let Some(progress) = &this.progress {
+                    progress.given();
+                }
+                if let Some(exchange) = &mut this.exchange {
+                    exchange.sends(frame.data_ref().map_or(0, Bytes::len));
+                }
+                // Nothing can follow trailers.
+                this.ended |= frame.is_trailers();
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && (self.ended || self.inner.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.rest.is_empty() {
+            self.inner.size_hint()
+        } else {
+            SizeHint::default()
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        // hyper does not ask beyond the announced length.
+        let whole = self.is_end_stream() || (self.left == Some(0) && self.rest.is_empty());
+        let complete = whole && !self.broken;
+        if !complete {
+            drop(exchange);
+        } else if exchange.link().http2 {
+            exchange.complete();
+        } else {
+            let link = Arc::clone(exchange.link());
+            link.end(exchange);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a client may make the gateway do.
+
+use std::time::Duration;
+
+/// Limits of the gateway, for all its connections. Time limits are checked a few
+/// times in their own length: they take effect up to a quarter of the shortest one
+/// later than they say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Bytes of a request's line and header fields, and of its trailers; 32 KiB by
+    /// default. More is a 431.
+    pub header_bytes: usize,
+    /// Header fields of a request; 100 by default. More is a 431. Another value than
+    /// 100 costs HTTP/1.1 requests an allocation.
+    pub header_fields: usize,
+    /// Time from a connection's or a request's first byte to the end of the header,
+    /// also from a connection's start to its first byte; 10 seconds by default.
+    pub header_timeout: Duration,
+    /// Time between two requests of a connection; 60 seconds by default.
+    pub idle_timeout: Duration,
+    /// Time without a byte of a request's body while its function wants one; 30
+    /// seconds by default. More is a 400.
+    pub body_timeout: Duration,
+    /// Bytes a second of a request's body, over all the time that its function
+    /// waited for it, once that is more than `body_timeout`; 128 by default. Less is
+    /// a 400.
+    pub body_rate: u64,
+    /// Time in which the client takes nothing of an answer (of HTTP/2: nothing of
+    /// that stream) though there is something for it; 60 seconds by default. Then
+    /// the connection (of HTTP/2: the stream) is cut.
+    pub write_timeout: Duration,
+    /// Connections that are open at once; 10,000 by default. Beyond that none is
+    /// accepted: clients wait in the kernel's queue, and cost nothing there, until a
+    /// connection ends. An answer would need their request to be read.
+    pub max_connections: usize,
+    /// Streams of an HTTP/2 connection at once; 128 by default.
+    pub max_streams: u32,
+    /// Time between two pings of an HTTP/2 connection; 20 seconds by default.
+    pub ping_interval: Duration,
+    /// Time for the answer to a ping before the connection is closed; 20 seconds by
+    /// default.
+    pub ping_timeout: Duration,
+    /// Time for requests in flight to end when the node drains; 30 seconds by
+    /// default. Then they are cut.
+    pub drain_deadline: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            header_bytes: 32 << 10,
+            header_fields: 100,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
+            body_rate: 128,
+            write_timeout: Duration::from_secs(60),
+            max_connections: 10_000,
+            max_streams: 128,
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(20),
+            drain_deadline: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! One connection, from its first byte to its last.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::answer::AnswerBody;
+use crate::link::{Link, Phase, Shared};
+use crate::service::handle;
+use crate::stream::{StreamExecutor, StreamProgress};
+use crate::transport::Transport;
+use crate::watch::{Verdict, Watch};
+
+/// What a client of HTTP/2 begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The header that hyper is let read beyond the limit, so that the problem can be
+/// told.
+const H2_HEADROOM: u32 = 2;
+
+/// Bytes of a request's body that an HTTP/2 client may send before they are read: of
+/// a stream, of a connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// Bytes that hyper buffers of an HTTP/1 connection, each way.
+const BUFFER: usize = 64 << 10;
+
+/// hyper's own number of header fields, for which it has room without allocating.
+const FIELDS_WITHOUT_ALLOCATION: usize = 100;
+
+/// What ends connections from outside, and counts those that live.
+#[derive(Clone)]
+pub(crate) struct Control {
+    pub(crate) drain: CancellationToken,
+    pub(crate) cut: CancellationToken,
+    pub(crate) tracker: TaskTracker,
+}
+
+/// Serves a connection until it ends. TLS comes in here: everything below takes any
+/// stream of bytes.
+pub(crate) async fn serve<S>(
+    mut stream: S,
+    shared: Arc<Shared>,
+    addresses: (SocketAddr, SocketAddr),
+    control: Control,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (peer, local) = addresses;
+    let first = tokio::select! {
+        first = timeout(shared.config.header_timeout, first_bytes(&mut stream)) => first,
+        () = control.drain.cancelled() => return,
+    };
+    let (http2, prefix) = match first {
+        Ok(Ok(Some(first))) => first,
+        Ok(Ok(None)) => return,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a connection failed before its first request");
+            return;
+        }
+        Err(_) => {
+            shared.metrics.connections().timed_out.inc();
+            return;
+        }
+    };
+    let link = Link::new(shared, peer.ip().to_canonical(), local, http2);
+    let transport = Transport::new(TokioIo::new(stream), Arc::clone(&link), prefix);
+    let _unfinished = Unfinished(Arc::clone(&link));
+    if http2 {
+        serve_http2(transport, &link, &control).await;
+    } else {
+        serve_http1(transport, &link, &control).await;
+    }
+}
+
+/// Gives up what waited to be written when the connection is gone.
+struct Unfinished(Arc<Link>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        drop(self.0.take_ended());
+    }
+}
+
+/// Reads until it is clear which protocol it is; `None` if the client goes before.
+async fn first_bytes<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<(bool, Bytes)>> {
+    let mut first = BytesMut::with_capacity(PREFACE.len());
+    loop {
+        // No more than the preface: HTTP/1 is read by hyper, into its own buffer.
+        let mut rest = (&mut *stream).take((PREFACE.len() - first.len()) as u64);
+        if rest.read_buf(&mut first).await? == 0 {
+            return Ok(None);
+        }
+        if first == PREFACE {
+            return Ok(Some((true, first.freeze())));
+        }
+        if !PREFACE.starts_with(&first) {
+            return Ok(Some((false, first.freeze())));
+        }
+    }
+}
+
+async fn serve_http1<IO>(transport: Transport<IO>, link: &Arc<Link>, control: &Control)
+where
+    IO: Read + Write + Unpin + Send + 'static,
+{
+    let config = &link.shared.config;
+    let mut builder = http1::Builder::new();
+    builder
+        // The watch does this, for less than a timer a request.
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER.max(config.header_bytes))
+        .max_header_size(config.header_bytes);
+    if config.header_fields != FIELDS_WITHOUT_ALLOCATION {
+        builder.max_headers(config.header_fields);
+    }
+    let service = service_fn(|request| {
+        link.enter(Phase::Busy);
+        handle(Arc::clone(link), None, request)
+    });
+    let connection = builder.serve_connection(transport, service);
+    drive(connection, link, control).await;
+}
+
+async fn serve_http2<IO>(transport: Transport<IO>, link: &Arc<Link>, control: &Control)
+where
+    IO: Read + Write + Unpin + Send + 'static,
+{
+    let config = &link.shared.config;
+    let executor = StreamExecutor {
+        link: Arc::clone(link),
+        tracker: control.tracker.clone(),
+    };
+    let mut builder = http2::Builder::new(executor);
+    let header_bytes = u32::try_from(config.header_bytes).unwrap_or(u32::MAX);
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(config.ping_interval)
+        .keep_alive_timeout(config.ping_timeout)
+        .max_concurrent_streams(config.max_streams)
+        .max_header_list_size(header_bytes.saturating_mul(H2_HEADROOM))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    let service = service_fn(|request| {
+        let progress = Arc::new(StreamProgress::default());
+        link.offer_stream(Some(Arc::clone(&progress)));
+        handle(Arc::clone(link), Some(progress), request)
+    });
+    let connection = builder.serve_connection(transport, service);
+    drive(connection, link, control).await;
+}
+
+/// Both of hyper's connections.
+trait Graceful: Future<Output = hyper::Result<()>> {
+    fn close(self: Pin<&mut Self>);
+}
+
+impl<IO, S> Graceful for http1::Connection<IO, S>
+where
+    IO: Read + Write + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = AnswerBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn close(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<IO, S> Graceful for http2::Connection<IO, S, StreamExecutor>
+where
+    IO: Read + Write + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = AnswerBody>,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn close(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Event {
+    Drain,
+    Cut,
+    Look,
+}
+
+/// Runs a connection until it ends, or has to.
+async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
+    let mut connection = pin!(connection);
+    let interval = Watch::interval(&link.shared.config);
+    let mut watch = Watch::new(Instant::now().into_std());
+    let look = || -> BoxFuture<'static, Event> {
+        Box::pin(async move {
+            sleep(interval).await;
+            Event::Look
+        })
+    };
+    // A set of its own, so that the connection's wake-ups do not poll these: the
+    // tokens are shared by all connections.
+    let mut events = FuturesUnordered::new();
+    events.push(when(control.drain.clone(), Event::Drain));
+    events.push(when(control.cut.clone(), Event::Cut));
+    events.push(look());
+    loop {
+        let event = tokio::select! {
+            biased;
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(peer = %link.peer, %error, "a connection ended early");
+                }
+                return;
+            }
+            Some(event) = events.next() => event,
+        };
+        match event {
+            Event::Drain => connection.as_mut().close(),
+            Event::Cut => return,
+            Event::Look => {
+                let verdict = watch.look(link, Instant::now().into_std());
+                if verdict != Verdict::Fine {
+                    tracing::debug!(peer = %link.peer, ?verdict, "a connection waited too long");
+                    link.shared.metrics.connections().timed_out.inc();
+                }
+                match verdict {
+                    Verdict::Fine => {}
+                    Verdict::Close => connection.as_mut().close(),
+                    Verdict::Cut => return,
+                }
+                events.push(look());
+            }
+        }
+    }
+}
+
+fn when(token: CancellationToken, event: Event) -> BoxFuture<'static, Event> {
+    Box::pin(async move {
+        token.cancelled_owned().await;
+        event
+    })
+}

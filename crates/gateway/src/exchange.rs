@@ -1,0 +1,201 @@
+//! A request and its answer, as they are counted and logged.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::request::Parts;
+use http::{Method, StatusCode, Uri, Version};
+use strand_engine::{Problem, RequestId};
+use strand_telemetry::{AccessLine, RequestSample, RouteMetrics};
+
+use crate::link::Link;
+use crate::request_body::Inbound;
+use crate::routing::Target;
+
+/// One exchange. Counted and logged when it is dropped: whoever holds it last knows
+/// how it ended.
+pub(crate) struct Exchange {
+    link: Arc<Link>,
+    id: RequestId,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    started: Instant,
+    first_byte: Option<Duration>,
+    status: Option<StatusCode>,
+    route: Option<usize>,
+    problem: Option<Problem>,
+    inbound: Option<Arc<Inbound>>,
+    bytes_out: u64,
+    complete: bool,
+}
+
+impl Exchange {
+    pub(crate) fn begin(link: &Arc<Link>, parts: &Parts, id: RequestId) -> Box<Self> {
+        link.stream_begins();
+        Box::new(Self {
+            link: Arc::clone(link),
+            id,
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            started: Instant::now(),
+            first_byte: None,
+            status: None,
+            route: None,
+            problem: None,
+            inbound: None,
+            bytes_out: 0,
+            complete: false,
+        })
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    pub(crate) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    /// The route was found.
+    pub(crate) fn routed(&mut self, route: usize) {
+        self.route = Some(route);
+        self.counters().begun();
+    }
+
+    pub(crate) fn receives(&mut self, inbound: Arc<Inbound>) {
+        self.inbound = Some(inbound);
+    }
+
+    /// The answer's head goes out.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+        self.first_byte = Some(self.started.elapsed());
+    }
+
+    pub(crate) fn sends(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+    }
+
+    /// It ended in a problem.
+    pub(crate) fn failed(&mut self, problem: Problem) {
+        self.problem = Some(problem);
+    }
+
+    /// The client got everything.
+    pub(crate) fn complete(mut self: Box<Self>) {
+        self.complete = true;
+    }
+
+    fn counters(&self) -> &RouteMetrics {
+        let routes = &self.link.shared.routes;
+        match self.route {
+            Some(route) => &routes.entry(route).metrics,
+            None => routes.unmatched(),
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.link.stream_ends();
+        let shared = &self.link.shared;
+        let aborted = !self.complete;
+        let duration = self.started.elapsed();
+        let bytes_in = self.inbound.as_ref().map_or(0, |inbound| inbound.bytes());
+        if self.route.is_none() {
+            self.counters().begun();
+        }
+        self.counters().ended(&RequestSample {
+            status: self.status.map(|status| status.as_u16()),
+            duration,
+            bytes_in,
+            bytes_out: self.bytes_out,
+            aborted,
+        });
+        if let Some(problem) = &self.problem {
+            count_problem(&self.link, problem);
+        }
+        let entry = self.route.map(|route| shared.routes.entry(route));
+        let function = match entry.map(|entry| &entry.target) {
+            Some(Target::Function { id, .. }) => &*id.function,
+            _ => "",
+        };
+        shared.access.write(&AccessLine {
+            id: self.id.as_str(),
+            client: self.link.peer,
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            protocol: protocol(self.version),
+            route: entry.map_or("", |entry| &entry.path),
+            app: entry.map_or("", |entry| &entry.app),
+            function,
+            status: self.status.map(|status| status.as_u16()),
+            bytes_in,
+            bytes_out: self.bytes_out,
+            duration,
+            first_byte: self.first_byte,
+            problem: self.problem.as_ref().map(Problem::name),
+            limit: limit(self.problem.as_ref()),
+            detail: self.problem.as_ref().map(Problem::detail),
+            aborted,
+        });
+    }
+}
+
+/// Counts and logs a request that could not be read.
+pub(crate) fn refused(link: &Link, id: &RequestId, problem: &Problem, bytes_out: usize) {
+    let unmatched = link.shared.routes.unmatched();
+    let status = problem.status().as_u16();
+    unmatched.begun();
+    unmatched.ended(&RequestSample {
+        status: Some(status),
+        duration: Duration::ZERO,
+        bytes_in: 0,
+        bytes_out: bytes_out as u64,
+        aborted: false,
+    });
+    count_problem(link, problem);
+    link.shared.access.write(&AccessLine {
+        id: id.as_str(),
+        client: link.peer,
+        method: "-",
+        path: "-",
+        protocol: "HTTP/1.1",
+        route: "",
+        app: "",
+        function: "",
+        status: Some(status),
+        bytes_in: 0,
+        bytes_out: bytes_out as u64,
+        duration: Duration::ZERO,
+        first_byte: None,
+        problem: Some(problem.name()),
+        limit: limit(Some(problem)),
+        detail: Some(problem.detail()),
+        aborted: false,
+    });
+}
+
+fn count_problem(link: &Link, problem: &Problem) {
+    link.shared
+        .metrics
+        .problem(problem.name(), limit(Some(problem)));
+}
+
+fn limit(problem: Option<&Problem>) -> Option<&'static str> {
+    Some(problem?.limit_reached()?.as_str())
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,382 @@
+//! Header fields: whose they are, and what they must say.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::header::{self, HeaderName};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Version};
+use rand::RngExt as _;
+use rand::rngs::ThreadRng;
+use strand_engine::{Limit, Problem, RequestId, format_bytes};
+
+use crate::config::Config;
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What an HTTP/2 header list adds to the bytes of each field's name and value
+/// (RFC 9113, section 6.5.2).
+const FIELD_OVERHEAD: usize = 32;
+
+/// Fields of the connection and not of the message (RFC 9110, section 7.6.1), and
+/// those that the gateway deals with itself. `TE` is looked at on its own.
+static CONNECTION_FIELDS: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    header::PROXY_AUTHORIZATION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::EXPECT,
+];
+
+/// The client's identifier if it can be used, else a new one.
+pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
+    let own = headers.get(REQUEST_ID).filter(|value| {
+        (1..=RequestId::MAX_LEN).contains(&value.len())
+            && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    });
+    match own.and_then(|value| value.to_str().ok()) {
+        Some(id) => RequestId::new(id),
+        None => new_request_id(),
+    }
+}
+
+/// A UUID of version 7. Its randomness comes from a generator of the thread: a
+/// system call a request would be most of the cost.
+pub(crate) fn new_request_id() -> RequestId {
+    thread_local! {
+        static RANDOM: RefCell<ThreadRng> = RefCell::new(rand::rng());
+    }
+    let milliseconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64);
+    let random: [u8; 10] = RANDOM.with_borrow_mut(|random| random.random());
+    let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    RequestId::new(&*id.hyphenated().encode_lower(&mut text))
+}
+
+/// Takes the fields of the connection out.
+pub(crate) fn strip_connection(headers: &mut HeaderMap) {
+    for name in named_by_connection(headers) {
+        headers.remove(name);
+    }
+    for name in &CONNECTION_FIELDS {
+        headers.remove(name);
+    }
+    if headers.contains_key(header::TE) {
+        let trailers = tokens(headers, &header::TE).any(|token| token == "trailers");
+        if trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        } else {
+            headers.remove(header::TE);
+        }
+    }
+}
+
+/// Names of further fields of the connection. Some fields frame or route the
+/// message: no client can have them taken out.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    tokens(headers, &header::CONNECTION)
+        .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && *token != "close")
+        .filter_map(|token| HeaderName::try_from(token).ok())
+        .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
+        .collect()
+}
+
+fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+/// The authority that a request is for.
+pub(crate) fn authority(parts: &Parts, local: SocketAddr) -> Result<Authority, Problem> {
+    let bad = |detail| Err(Problem::bad_request("host", detail));
+    let mut hosts = parts.headers.get_all(header::HOST).into_iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return bad("the request has more than one `Host`");
+    }
+    let authority = match (parts.uri.authority(), host) {
+        (_, None) if parts.version == Version::HTTP_11 => {
+            return bad("the request has no `Host`, which HTTP/1.1 requires");
+        }
+        (Some(authority), _) => Some(authority.clone()),
+        (None, Some(host)) => Authority::try_from(host.as_bytes()).ok(),
+        (None, None) if parts.version == Version::HTTP_10 => {
+            Authority::try_from(local.to_string()).ok()
+        }
+        (None, None) => return bad("the request has neither `:authority` nor `Host`"),
+    };
+    match authority {
+        Some(authority) if is_host_and_port(&authority) => Ok(authority),
+        _ => bad("the request's host is not a host name or address with an optional port"),
+    }
+}
+
+fn is_host_and_port(authority: &Authority) -> bool {
+    let text = authority.as_str();
+    let host = authority.host();
+    // User information would make the host something else than it looks like.
+    let port = text.strip_prefix(host);
+    !host.is_empty()
+        && port.is_some_and(|port| {
+            port.is_empty()
+                || port
+                    .strip_prefix(':')
+                    .is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
+        })
+}
+
+/// Refuses an HTTP/2 request whose header is too large. HTTP/1.1 ones hyper refuses.
+pub(crate) fn check_size(parts: &Parts, config: &Config) -> Result<(), Problem> {
+    if parts.headers.len() > config.header_fields {
+        return Err(too_many_fields(config));
+    }
+    let uri = parts.uri.path_and_query().map_or(0, |it| it.as_str().len())
+        + parts.uri.authority().map_or(0, |it| it.as_str().len());
+    let fields: usize = parts
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
+        .sum();
+    if uri + fields > config.header_bytes {
+        return Err(header_too_large(config));
+    }
+    Ok(())
+}
+
+fn too_many_fields(config: &Config) -> Problem {
+    let limit = config.header_fields;
+    let detail = format!("a request may have {limit} header fields");
+    Problem::limit(Limit::Headers, format!("{limit} fields"), detail)
+}
+
+/// The problem of a header with too many bytes or fields.
+pub(crate) fn header_too_large(config: &Config) -> Problem {
+    let value = format_bytes(config.header_bytes as u64);
+    let detail = format!(
+        "a request may have a header of {value} with {} fields",
+        config.header_fields
+    );
+    Problem::limit(Limit::Headers, value, detail)
+}
+
+/// The length that an answer announces.
+///
+/// # Errors
+/// When it announces several, or one that is not a number.
+pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let mut length = None;
+    for value in headers.get_all(header::CONTENT_LENGTH) {
+        let text = value.to_str().unwrap_or_default();
+        // `parse` would take a sign.
+        let parsed = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse::<u64>().ok())
+            .flatten();
+        if parsed.is_none() || length.is_some_and(|length| Some(length) != parsed) {
+            return Err(Problem::guest_fault(
+                "the function's answer has a `Content-Length` that is not one number",
+            ));
+        }
+        length = parsed;
+    }
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
+        }
+        headers
+    }
+
+    #[test]
+    fn a_clients_identifier_is_taken_if_it_can_be() {
+        let long = "a".repeat(128);
+        for id in ["a", "!~", long.as_str()] {
+            assert_eq!(request_id(&headers(&[("x-request-id", id)])).as_str(), id);
+        }
+        let longer = "a".repeat(129);
+        for id in ["", "a b", "ä", "a\tb", longer.as_str()] {
+            let own = request_id(&headers(&[("x-request-id", id)]));
+            let uuid = uuid::Uuid::parse_str(own.as_str()).unwrap();
+            assert_eq!(uuid.get_version_num(), 7, "{id}");
+        }
+        assert_ne!(new_request_id(), new_request_id());
+    }
+
+    #[test]
+    fn fields_of_the_connection_are_taken_out() {
+        let mut fields = headers(&[
+            ("connection", "Keep-Alive, X-Own"),
+            ("connection", "content-length,host,, bad name"),
+            ("keep-alive", "timeout=5"),
+            ("x-own", "1"),
+            ("te", "gzip;q=1, trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAA"),
+            ("proxy-authorization", "x"),
+            ("proxy-connection", "x"),
+            ("expect", "100-continue"),
+            ("host", "h"),
+            ("content-length", "1"),
+            ("trailer", "x-t"),
+            ("traceparent", "00-1-2-3"),
+            ("x-forwarded-for", "1.2.3.4"),
+        ]);
+        strip_connection(&mut fields);
+        let mut left: Vec<&str> = fields.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(
+            left,
+            [
+                "content-length",
+                "host",
+                "te",
+                "traceparent",
+                "trailer",
+                "x-forwarded-for"
+            ]
+        );
+        assert_eq!(fields["te"], "trailers");
+        let mut fields = headers(&[("te", "gzip")]);
+        strip_connection(&mut fields);
+        assert!(fields.is_empty());
+    }
+
+    #[test]
+    fn there_is_one_authority() {
+        let local: SocketAddr = "127.0.0.1:8080".parse().unwrap();
+        for (version, uri, fields, expected) in [
+            (
+                Version::HTTP_11,
+                "/",
+                vec![("host", "a.example")],
+                Some("a.example"),
+            ),
+            (
+                Version::HTTP_11,
+                "/",
+                vec![("host", "[::1]:80")],
+                Some("[::1]:80"),
+            ),
+            (Version::HTTP_11, "/", vec![("host", "a:")], Some("a:")),
+            (
+                Version::HTTP_11,
+                "http://b:1/",
+                vec![("host", "a")],
+                Some("b:1"),
+            ),
+            (Version::HTTP_11, "http://b/", vec![], None),
+            (Version::HTTP_11, "/", vec![], None),
+            (Version::HTTP_11, "/", vec![("host", "")], None),
+            (
+                Version::HTTP_11,
+                "/",
+                vec![("host", "a"), ("host", "a")],
+                None,
+            ),
+            (Version::HTTP_11, "/", vec![("host", "user@a")], None),
+            (Version::HTTP_11, "/", vec![("host", "a:99999")], None),
+            (Version::HTTP_11, "/", vec![("host", "a/b")], None),
+            (
+                Version::HTTP_11,
+                "http://user@a/",
+                vec![("host", "a")],
+                None,
+            ),
+            (Version::HTTP_10, "/", vec![], Some("127.0.0.1:8080")),
+            (Version::HTTP_10, "/", vec![("host", "a")], Some("a")),
+            (Version::HTTP_2, "http://a/", vec![], Some("a")),
+            (Version::HTTP_2, "http://a/", vec![("host", "b")], Some("a")),
+            (Version::HTTP_2, "/", vec![("host", "b")], Some("b")),
+            (Version::HTTP_2, "/", vec![], None),
+        ] {
+            let mut request = Request::builder()
+                .version(version)
+                .uri(uri)
+                .body(())
+                .unwrap();
+            *request.headers_mut() = headers(&fields);
+            let found = authority(&request.into_parts().0, local);
+            assert_eq!(
+                found.as_ref().ok().map(Authority::as_str),
+                expected,
+                "{version:?} {uri} {fields:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_at_its_bounds() {
+        let config = Config {
+            header_bytes: 100,
+            header_fields: 2,
+            ..Config::default()
+        };
+        let check = |fields: &[(&str, &str)]| {
+            let mut request = Request::builder().uri("http://a/bcd").body(()).unwrap();
+            *request.headers_mut() = headers(fields);
+            check_size(&request.into_parts().0, &config)
+                .map_err(|problem| problem.detail().to_owned())
+        };
+        // 5 of the URI, 33 of a field without its value.
+        assert_eq!(check(&[("x", &"1".repeat(62))]), Ok(()));
+        assert_eq!(
+            check(&[("x", &"1".repeat(63))]),
+            Err("a request may have a header of 100 with 2 fields".to_owned())
+        );
+        assert_eq!(check(&[("x", ""), ("y", "")]), Ok(()));
+        assert_eq!(
+            check(&[("x", ""), ("y", ""), ("z", "")]),
+            Err("a request may have 2 header fields".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_answers_length_is_one_number() {
+        let length = |values: &[&str]| {
+            let fields: Vec<(&str, &str)> = values
+                .iter()
+                .map(|value| ("content-length", *value))
+                .collect();
+            content_length(&headers(&fields)).ok()
+        };
+        assert_eq!(length(&[]), Some(None));
+        assert_eq!(length(&["12"]), Some(Some(12)));
+        assert_eq!(length(&["12", "12"]), Some(Some(12)));
+        for bad in [
+            &["12", "13"][..],
+            &["+1"],
+            &["-1"],
+            &["x"],
+            &[""],
+            &["99999999999999999999"],
+        ] {
+            assert_eq!(length(bad), None, "{bad:?}");
+        }
+    }
+}

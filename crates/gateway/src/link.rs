@@ -1,0 +1,187 @@
+//! What the parts of one connection know of each other.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use strand_engine::Dispatch;
+use strand_telemetry::{AccessLog, Metrics};
+
+use crate::config::Config;
+use crate::exchange::Exchange;
+use crate::routing::RoutingTable;
+use crate::stream::StreamProgress;
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) routes: Arc<RoutingTable>,
+    pub(crate) dispatch: Arc<dyn Dispatch>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: AccessLog,
+    pub(crate) draining: AtomicBool,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// The rest of a request's header.
+    Header = 0,
+    /// The next request.
+    Idle = 1,
+    /// The end of an answer.
+    Busy = 2,
+}
+
+/// A connection. Its connection's task writes nearly all of this, so that atomics
+/// and locks are there for `Sync` and never wait.
+pub(crate) struct Link {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) peer: IpAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) http2: bool,
+    phase: AtomicU8,
+    /// Counts changes of the phase.
+    steps: AtomicU32,
+    /// Whether there is something to write that the client does not take.
+    blocked: AtomicBool,
+    /// Counts writes.
+    writes: AtomicU32,
+    /// Exchanges of HTTP/2 that have not ended.
+    streams: AtomicU32,
+    /// Whether the client may still be sending what nobody will read.
+    unread: AtomicBool,
+    has_ended: AtomicBool,
+    /// An exchange of HTTP/1 whose last byte waits to be written.
+    ended: Mutex<Option<Box<Exchange>>>,
+    /// Hands a stream of HTTP/2 from the service to the executor.
+    next_stream: Mutex<Option<Arc<StreamProgress>>>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        peer: IpAddr,
+        local: SocketAddr,
+        http2: bool,
+    ) -> Arc<Self> {
+        let phase = if http2 { Phase::Idle } else { Phase::Header };
+        Arc::new(Self {
+            shared,
+            peer,
+            local,
+            http2,
+            phase: AtomicU8::new(phase as u8),
+            steps: AtomicU32::new(0),
+            blocked: AtomicBool::new(false),
+            writes: AtomicU32::new(0),
+            streams: AtomicU32::new(0),
+            unread: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            ended: Mutex::default(),
+            next_stream: Mutex::default(),
+        })
+    }
+
+    /// The phase, and a number that is another one for every phase.
+    pub(crate) fn phase(&self) -> (Phase, u32) {
+        let phase = match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Header,
+            1 => Phase::Idle,
+            _ => Phase::Busy,
+        };
+        (phase, self.steps.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether no byte of an answer of ours is on its way: what hyper writes now is
+    /// its own.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) != Phase::Busy as u8
+    }
+
+    pub(crate) fn bytes_came(&self) {
+        if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 && !self.http2 {
+            self.enter(Phase::Header);
+        }
+    }
+
+    /// Whether a write waits for the client, and how many did not.
+    pub(crate) fn write_progress(&self) -> (bool, u32) {
+        (
+            self.blocked.load(Ordering::Relaxed),
+            self.writes.load(Ordering::Relaxed),
+        )
+    }
+
+    pub(crate) fn wrote(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+        if !blocked {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn stream_begins(&self) {
+        if self.http2 && self.streams.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.enter(Phase::Busy);
+        }
+    }
+
+    pub(crate) fn stream_ends(&self) {
+        if self.http2 && self.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    pub(crate) fn leave_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
+    /// The last byte of an exchange was handed to hyper.
+    pub(crate) fn end(&self, exchange: Box<Exchange>) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(exchange);
+        self.has_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Everything was written.
+    pub(crate) fn flushed(&self) {
+        if self.has_ended.load(Ordering::Relaxed) {
+            self.enter(Phase::Idle);
+            if let Some(exchange) = self.take_ended() {
+                exchange.complete();
+            }
+        }
+    }
+
+    /// Also breaks the circle between the two when the connection is gone.
+    pub(crate) fn take_ended(&self) -> Option<Box<Exchange>> {
+        self.has_ended.store(false, Ordering::Relaxed);
+        self.ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    pub(crate) fn offer_stream(&self, stream: Option<Arc<StreamProgress>>) {
+        *self
+            .next_stream
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = stream;
+    }
+
+    pub(crate) fn take_stream(&self) -> Option<Arc<StreamProgress>> {
+        self.next_stream
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}

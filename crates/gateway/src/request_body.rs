@@ -1,0 +1,166 @@
+//! A request's body on its way to a function.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use strand_engine::{BodyError, Problem};
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::link::Link;
+
+/// What is known of a body by those who do not read it.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    bytes: AtomicU64,
+    problem: OnceLock<Problem>,
+    failed: Notify,
+}
+
+impl Inbound {
+    /// Bytes that were read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the client to be too slow; for one task.
+    pub(crate) async fn failed(&self) -> Problem {
+        loop {
+            if let Some(problem) = self.problem.get() {
+                return problem.clone();
+            }
+            self.failed.notified().await;
+        }
+    }
+}
+
+/// A body whose client must not be too slow. The clock runs only while somebody
+/// wants bytes: a function that takes its time is no fault of the client's.
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    inbound: Arc<Inbound>,
+    link: Arc<Link>,
+    waited: Duration,
+    waiting_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, link: Arc<Link>) -> (Self, Arc<Inbound>) {
+        let inbound = Arc::new(Inbound::default());
+        let body = Self {
+            incoming,
+            inbound: Arc::clone(&inbound),
+            link,
+            waited: Duration::ZERO,
+            waiting_since: None,
+            timer: None,
+            ended: false,
+        };
+        (body, inbound)
+    }
+
+    /// Counts what came and how long it took.
+    fn came(&mut self, length: usize) -> Result<(), Problem> {
+        let bytes = self.inbound.bytes() + length as u64;
+        self.inbound.bytes.store(bytes, Ordering::Relaxed);
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
+            let config = &self.link.shared.config;
+            let wanted = config.body_rate.saturating_mul(self.waited.as_secs());
+            if self.waited > config.body_timeout && bytes < wanted {
+                return Err(Problem::bad_request(
+                    "body",
+                    format!(
+                        "the body came with less than {} bytes a second",
+                        config.body_rate
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a time limit.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Problem> {
+        let timeout = self.link.shared.config.body_timeout;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + timeout)));
+        if self.waiting_since.is_none() {
+            let now = Instant::now();
+            self.waiting_since = Some(now);
+            timer.as_mut().reset(now + timeout);
+        }
+        timer.as_mut().poll(cx).map(|()| {
+            Problem::bad_request("body", format!("no byte of the body came for {timeout:?}"))
+        })
+    }
+
+    fn fail(&mut self, problem: Problem) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.ended = true;
+        self.link.leave_unread();
+        if self.inbound.problem.set(problem.clone()).is_ok() {
+            self.inbound.failed.notify_one();
+        }
+        Poll::Ready(Some(Err(problem.into())))
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Pending => match self.poll_timer(cx) {
+                Poll::Ready(problem) => self.fail(problem),
+                Poll::Pending => Poll::Pending,
+            },
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                match self.came(length) {
+                    Ok(()) => Poll::Ready(Some(Ok(frame))),
+                    Err(problem) => self.fail(problem),
+                }
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.ended = true;
+                Poll::Ready(Some(Err(BodyError::Connection(Box::new(error)))))
+            }
+            Poll::Ready(None) => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.ended && !self.incoming.is_end_stream() {
+            self.link.leave_unread();
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Takes connections, spreads them over threads, and lets them end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use strand_engine::Dispatch;
+use strand_telemetry::{AccessLog, Metrics};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::connection::{self, Control};
+use crate::link::Shared;
+use crate::routing::RoutingTable;
+
+/// How long to wait when the system has no descriptor or memory for a connection:
+/// trying again at once would only burn time.
+const STARVED: Duration = Duration::from_millis(100);
+
+/// How long cut connections have to be gone. Longer, and a thread is stuck.
+const CUT: Duration = Duration::from_secs(5);
+
+/// Why the gateway cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener cannot be used.
+    #[error("the listener cannot be used: {0}")]
+    Listener(#[from] io::Error),
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections and HTTP/2 streams that were cut at the deadline.
+    pub cut: usize,
+}
+
+/// The way in of one listener.
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+/// A thread's runtime and the connections that it has.
+struct Worker {
+    handle: Handle,
+    live: Arc<AtomicUsize>,
+}
+
+/// Gives a connection's places back.
+struct Place {
+    live: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.connections().open.dec();
+    }
+}
+
+impl Gateway {
+    /// A gateway that calls functions through `dispatch`.
+    pub fn new(
+        config: Config,
+        routes: Arc<RoutingTable>,
+        dispatch: Arc<dyn Dispatch>,
+        metrics: Arc<Metrics>,
+        access: AccessLog,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                routes,
+                dispatch,
+                metrics,
+                access,
+                draining: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Serves until `shutdown`, then drains: no more connections are accepted, idle
+    /// ones are closed, requests in flight may end within
+    /// [`Config::drain_deadline`], new ones on live connections are told that the
+    /// node is draining. Ends when no connection is left.
+    ///
+    /// Connections go to the runtime of `workers` that has the fewest; without any,
+    /// to the one that this runs on. A worker is best a current-thread runtime with
+    /// time and input and output enabled, driven by a thread of its own. Dropped,
+    /// this cuts all connections.
+    ///
+    /// # Errors
+    /// When the listener cannot be used. Failures to accept a connection are
+    /// logged, and it goes on.
+    pub async fn serve(
+        self,
+        listener: std::net::TcpListener,
+        workers: Vec<Handle>,
+        shutdown: CancellationToken,
+    ) -> Result<Drained, ServeError> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let local = listener.local_addr()?;
+        let control = Control {
+            drain: shutdown.clone(),
+            cut: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+        };
+        let _cut_when_dropped = control.cut.clone().drop_guard();
+        let workers = workers_of(workers);
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.accept(&listener, local, &workers, &control) => {}
+        }
+        // Closed before anything else, so that new clients are refused at once.
+        drop(listener);
+        self.shared.draining.store(true, Ordering::Relaxed);
+        Ok(drain(&control, self.shared.config.drain_deadline).await)
+    }
+
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+        local: SocketAddr,
+        workers: &[Worker],
+        control: &Control,
+    ) {
+        let places = Arc::new(Semaphore::new(self.shared.config.max_connections));
+        loop {
+            let Some(permit) = self.place(&places).await else {
+                return;
+            };
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    failed_to_accept(&error).await;
+                    continue;
+                }
+            };
+            let Some(worker) = workers
+                .iter()
+                .min_by_key(|worker| worker.live.load(Ordering::Relaxed))
+            else {
+                return;
+            };
+            worker.live.fetch_add(1, Ordering::Relaxed);
+            let connections = self.shared.metrics.connections();
+            connections.accepted.inc();
+            connections.open.inc();
+            let place = Place {
+                live: Arc::clone(&worker.live),
+                metrics: Arc::clone(&self.shared.metrics),
+                _permit: permit,
+            };
+            let shared = Arc::clone(&self.shared);
+            let own = control.clone();
+            let task = async move {
+                let _place = place;
+                match here(stream) {
+                    Ok(stream) => connection::serve(stream, shared, (peer, local), own).await,
+                    Err(error) => tracing::warn!(%peer, %error, "a connection cannot be used"),
+                }
+            };
+            worker.handle.spawn(control.tracker.track_future(task));
+        }
+    }
+
+    /// Waits for room for a connection; `None` never comes, as nobody closes the
+    /// semaphore.
+    async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
+            return Some(permit);
+        }
+        tracing::warn!(
+            limit = self.shared.config.max_connections,
+            "as many connections as allowed are open; more have to wait"
+        );
+        Arc::clone(places).acquire_owned().await.ok()
+    }
+}
+
+fn workers_of(handles: Vec<Handle>) -> Vec<Worker> {
+    let handles = if handles.is_empty() {
+        vec![Handle::current()]
+    } else {
+        handles
+    };
+    handles
+        .into_iter()
+        .map(|handle| Worker {
+            handle,
+            live: Arc::default(),
+        })
+        .collect()
+}
+
+/// Moves a connection from the acceptor's runtime to this one.
+fn here(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    TcpStream::from_std(stream.into_std()?)
+}
+
+async fn failed_to_accept(error: &io::Error) {
+    match error.kind() {
+        // The client went before it was its turn.
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
+        _ => {
+            tracing::warn!(%error, "no connection can be accepted; trying again");
+            sleep(STARVED).await;
+        }
+    }
+}
+
+async fn drain(control: &Control, deadline: Duration) -> Drained {
+    control.tracker.close();
+    if timeout(deadline, control.tracker.wait()).await.is_ok() {
+        return Drained { cut: 0 };
+    }
+    let cut = control.tracker.len();
+    tracing::warn!(cut, ?deadline, "requests did not end before the deadline");
+    control.cut.cancel();
+    if timeout(CUT, control.tracker.wait()).await.is_err() {
+        let stuck = control.tracker.len();
+        tracing::error!(stuck, "cut connections did not end: a thread is stuck");
+    }
+    Drained { cut }
+}

@@ -1,0 +1,168 @@
+//! From a request to its answer.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::FutureExt;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::uri::{self, Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Response, Uri};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use strand_engine::{Body, Call, CommandLine, FunctionId, Problem};
+
+use crate::answer::{AnswerBody, empty, seal};
+use crate::exchange::Exchange;
+use crate::fields;
+use crate::link::Link;
+use crate::path;
+use crate::request_body::{Inbound, RequestBody};
+use crate::routing::Target;
+use crate::static_files::{self, Root};
+use crate::stream::StreamProgress;
+
+/// Answers one request.
+pub(crate) async fn handle(
+    link: Arc<Link>,
+    progress: Option<Arc<StreamProgress>>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    let (parts, incoming) = request.into_parts();
+    let id = fields::request_id(&parts.headers);
+    let mut exchange = Exchange::begin(&link, &parts, id);
+    let response = match answer(&mut exchange, parts, incoming).await {
+        Ok(response) => response,
+        Err(problem) => {
+            exchange.failed(problem.clone());
+            problem.into_response(exchange.id())
+        }
+    };
+    Ok(seal(exchange, response, progress))
+}
+
+/// What a route does with a request, once nothing borrows from the request.
+enum Plan {
+    Call(FunctionId, CommandLine),
+    Send(Arc<Root>, String),
+}
+
+async fn answer(
+    exchange: &mut Exchange,
+    parts: Parts,
+    incoming: Incoming,
+) -> Result<Response<Body>, Problem> {
+    let link = Arc::clone(exchange.link());
+    let (body, inbound) = if incoming.is_end_stream() {
+        (empty(), None)
+    } else {
+        let (body, inbound) = RequestBody::new(incoming, Arc::clone(&link));
+        exchange.receives(Arc::clone(&inbound));
+        (body.boxed_unsync(), Some(inbound))
+    };
+    if link.shared.draining.load(Ordering::Relaxed) {
+        return Err(Problem::draining());
+    }
+    if link.http2 {
+        fields::check_size(&parts, &link.shared.config)?;
+    }
+    if parts.method == Method::CONNECT {
+        return Err(Problem::bad_request("method", "this node is not a proxy"));
+    }
+    let authority = fields::authority(&parts, link.local)?;
+    match plan(exchange, &parts)? {
+        Plan::Call(function, command) => {
+            let request = Request::from_parts(for_function(parts, authority, exchange), body);
+            let call = Call {
+                function,
+                request,
+                command,
+                id: exchange.id().clone(),
+                deadline: None,
+                depth: 0,
+            };
+            dispatch(&link, call, inbound).await
+        }
+        Plan::Send(root, file) => {
+            drop(body);
+            static_files::answer(root, file, &parts).await
+        }
+    }
+}
+
+fn plan(exchange: &mut Exchange, parts: &Parts) -> Result<Plan, Problem> {
+    let link = Arc::clone(exchange.link());
+    let path = path::normal(parts.uri.path())?;
+    let found = link.shared.routes.find(&parts.method, &path)?;
+    exchange.routed(*found.value);
+    match &link.shared.routes.entry(*found.value).target {
+        Target::Function { id, arguments } => {
+            let command = match arguments {
+                Some(arguments) => arguments.of(&found.params, parts.uri.query())?,
+                None => CommandLine::default(),
+            };
+            Ok(Plan::Call(id.clone(), command))
+        }
+        Target::Static(root) => {
+            let file = found.params.iter().last().map_or("", |(_, file)| file);
+            Ok(Plan::Send(Arc::clone(root), file.to_owned()))
+        }
+    }
+}
+
+/// The request's head as functions see it.
+fn for_function(mut parts: Parts, authority: Authority, exchange: &Exchange) -> Parts {
+    fields::strip_connection(&mut parts.headers);
+    let host = parts.headers.get(header::HOST);
+    if host.is_none_or(|host| host != authority.as_str())
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        parts.headers.insert(header::HOST, host);
+    }
+    if let Ok(id) = HeaderValue::from_str(exchange.id().as_str()) {
+        parts.headers.insert(fields::REQUEST_ID, id);
+    }
+    parts.extensions.clear();
+    let mut whole = uri::Parts::default();
+    whole.scheme = Some(Scheme::HTTP);
+    whole.authority = Some(authority);
+    let path = parts.uri.into_parts().path_and_query;
+    whole.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
+    // All parts are there, which is what `from_parts` asks for.
+    parts.uri = Uri::from_parts(whole).unwrap_or_default();
+    parts
+}
+
+/// Calls the function. Its panic, or one on the way to it, is this request's alone.
+async fn dispatch(
+    link: &Link,
+    call: Call,
+    inbound: Option<Arc<Inbound>>,
+) -> Result<Response<Body>, Problem> {
+    let answer = AssertUnwindSafe(async { link.shared.dispatch.dispatch(call).await });
+    let answer = answer.catch_unwind();
+    let answer = match inbound {
+        None => answer.await,
+        Some(inbound) => tokio::select! {
+            biased;
+            answer = answer => answer,
+            // The function may wait for something else: the client is told anyway.
+            problem = inbound.failed() => return Err(problem),
+        },
+    };
+    let response = answer.unwrap_or_else(|_| {
+        tracing::error!("a panic ended a request");
+        Err(Problem::host_fault("the host failed during this call"))
+    })?;
+    if response.status().is_informational() {
+        return Err(Problem::guest_fault(format!(
+            "the function answered with the status {}, which is not a final one",
+            response.status().as_u16()
+        )));
+    }
+    fields::content_length(response.headers())?;
+    Ok(response)
+}

@@ -1,0 +1,194 @@
+//! Finds a file beneath its folder.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use rustix::fs::OFlags;
+use strand_engine::Problem;
+
+use super::missing;
+use crate::path::unescape;
+
+/// What a static route leads to.
+#[derive(Debug)]
+pub(crate) struct Root {
+    /// The app's folder.
+    app: Dir,
+    /// A file or a folder in it.
+    path: PathBuf,
+    /// Whether the route takes longer paths too.
+    has_rest: bool,
+}
+
+/// An open file and what is known of it.
+pub(super) struct OpenFile {
+    pub(super) file: File,
+    pub(super) metadata: Metadata,
+    pub(super) length: u64,
+    pub(super) modified: Option<SystemTime>,
+    pub(super) content_type: String,
+}
+
+/// The names on the way to a file, unescaped. Nothing but plain names is let through:
+/// no empty, no hidden ones, no separators that were escaped.
+pub(super) fn names(captured: &str) -> Result<Vec<String>, Problem> {
+    let trimmed = captured.strip_suffix('/').unwrap_or(captured);
+    if trimmed.is_empty() {
+        // `/` alone would be an empty name.
+        return if captured.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(missing())
+        };
+    }
+    trimmed
+        .split('/')
+        .map(|part| {
+            let name = unescape(part, "path")?;
+            if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
+                return Err(missing());
+            }
+            Ok(name.into_owned())
+        })
+        .collect()
+}
+
+impl Root {
+    pub(crate) fn new(app: Dir, path: &str, has_rest: bool) -> Self {
+        Self {
+            app,
+            path: path.into(),
+            has_rest,
+        }
+    }
+
+    /// Opens what the names lead to; `None` for a folder that was asked for without its
+    /// `/`. Blocks.
+    pub(super) fn open(
+        &self,
+        names: &[String],
+        in_folder_form: bool,
+    ) -> Result<Option<OpenFile>, Problem> {
+        self.try_open(names, in_folder_form).map_err(|error| {
+            // Also for what must not be opened: that it is there is not told.
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::debug!(path = ?self.path, ?names, %error, "a file is not served");
+            }
+            missing()
+        })
+    }
+
+    fn try_open(&self, names: &[String], in_folder_form: bool) -> io::Result<Option<OpenFile>> {
+        if names.is_empty() {
+            let file = open(&self.app, &self.path)?;
+            return match (file.metadata()?.is_dir(), self.has_rest) {
+                (true, true) if !in_folder_form => Ok(None),
+                (true, _) => index(&self.app.open_dir(&self.path)?).map(Some),
+                (false, true) => Err(io::ErrorKind::NotFound.into()),
+                (false, false) => regular(file, &self.path).map(Some),
+            };
+        }
+        let folder = self.app.open_dir(&self.path)?;
+        let path: PathBuf = names.iter().collect();
+        let file = open(&folder, &path)?;
+        let is_folder = file.metadata()?.is_dir();
+        match (is_folder, in_folder_form) {
+            (true, true) => index(&folder.open_dir(&path)?).map(Some),
+            (true, false) => Ok(None),
+            (false, true) => Err(io::ErrorKind::NotFound.into()),
+            (false, false) => regular(file, &path).map(Some),
+        }
+    }
+}
+
+fn index(folder: &Dir) -> io::Result<OpenFile> {
+    let path = Path::new("index.html");
+    regular(open(folder, path)?, path)
+}
+
+fn open(folder: &Dir, path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // A pipe must not keep a thread waiting for its other end.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    Ok(folder.open_with(path, &options)?.into_std())
+}
+
+fn regular(file: File, path: &Path) -> io::Result<OpenFile> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(OpenFile {
+        length: metadata.len(),
+        modified: metadata.modified().ok(),
+        content_type: content_type(path),
+        metadata,
+        file,
+    })
+}
+
+fn content_type(path: &Path) -> String {
+    let guessed = mime_guess::from_path(path).first_or_octet_stream();
+    if guessed.type_() == mime_guess::mime::TEXT {
+        format!("{guessed}; charset=utf-8")
+    } else {
+        guessed.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        for (captured, expected) in [
+            ("", Some(vec![])),
+            ("a", Some(vec!["a"])),
+            ("a/b.css", Some(vec!["a", "b.css"])),
+            ("a/", Some(vec!["a"])),
+            ("a%20b", Some(vec!["a b"])),
+            ("%C3%A4", Some(vec!["ä"])),
+            ("a..", Some(vec!["a.."])),
+            ("/", None),
+            ("//", None),
+            ("a//b", None),
+            ("/a", None),
+            (".", None),
+            ("..", None),
+            ("a/../b", None),
+            (".git/config", None),
+            ("a/.env", None),
+            ("%2Eenv", None),
+            ("a%2Fb", None),
+            ("..%2F..%2Fetc", None),
+            ("a%00", None),
+            ("%FF", None),
+        ] {
+            let found = names(captured).ok();
+            let expected: Option<Vec<String>> =
+                expected.map(|names| names.into_iter().map(str::to_owned).collect());
+            assert_eq!(found, expected, "{captured}");
+        }
+    }
+
+    #[test]
+    fn media_types_come_from_names() {
+        for (name, expected) in [
+            ("a.html", "text/html; charset=utf-8"),
+            ("a.css", "text/css; charset=utf-8"),
+            ("a.js", "text/javascript; charset=utf-8"),
+            ("a.json", "application/json"),
+            ("a.svg", "image/svg+xml"),
+            ("a.wasm", "application/wasm"),
+            ("a", "application/octet-stream"),
+            ("a.nobody-knows", "application/octet-stream"),
+        ] {
+            assert_eq!(content_type(Path::new(name)), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Files of an app.
+//!
+//! A file is found beneath its route's folder and nowhere else: every step of the
+//! way is opened beneath the one before it, so that neither `..` nor a symbolic link
+//! leads out, also if it is put there in between. Files and folders whose name
+//! begins with a dot are not there. A folder is its `index.html`, under a path that
+//! ends with `/`.
+//!
+//! Only one range is served: a request for several gets the whole file, which RFC
+//! 9110 allows and which spares everybody the multipart format. Files are read
+//! in pieces as the client takes them; one that shrinks meanwhile breaks the answer
+//! off.
+
+mod body;
+mod conditions;
+mod lookup;
+mod range;
+mod tag;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body_util::BodyExt;
+use strand_engine::{Body, Kind, Problem};
+use tokio::task::spawn_blocking;
+
+use crate::answer::empty;
+pub(crate) use crate::static_files::lookup::Root;
+
+use body::FileBody;
+use conditions::{Conditions, Outcome};
+use lookup::OpenFile;
+use range::Selection;
+
+/// Bytes that are read of a file at once.
+const PIECE: usize = 64 << 10;
+
+/// Answers with a file, or what there is to say of it. `file` is the part of the path
+/// that the route captured, still escaped.
+pub(crate) async fn answer(
+    root: Arc<Root>,
+    file: String,
+    parts: &Parts,
+) -> Result<Response<Body>, Problem> {
+    let names = lookup::names(&file)?;
+    let in_folder_form = parts.uri.path().ends_with('/');
+    let conditions = Conditions::of(&parts.headers);
+    let head = parts.method == Method::HEAD;
+    let work = move || {
+        root.open(&names, in_folder_form)?
+            .map(|file| respond(file, &conditions, head))
+            .transpose()
+    };
+    let done: Result<Option<Response<Body>>, Problem> =
+        spawn_blocking(work).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a file could not be served");
+            Err(Problem::host_fault("the file could not be read"))
+        });
+    match done? {
+        Some(response) => Ok(response),
+        None => to_folder_form(parts),
+    }
+}
+
+/// Blocks: reads the first piece.
+fn respond(file: OpenFile, conditions: &Conditions, head: bool) -> Result<Response<Body>, Problem> {
+    let tag = tag::of(&file, SystemTime::now());
+    let modified = file.modified.map(|time| time.min(SystemTime::now()));
+    let mut response = Response::new(empty());
+    let headers = response.headers_mut();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    insert(headers, header::ETAG, &tag.to_string());
+    if let Some(modified) = modified {
+        insert(
+            headers,
+            header::LAST_MODIFIED,
+            &httpdate::fmt_http_date(modified),
+        );
+    }
+    match conditions.evaluate(&tag, modified) {
+        Outcome::NotModified => {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return Ok(response);
+        }
+        Outcome::Failed => {
+            *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+            return Ok(response);
+        }
+        Outcome::Send { ranges } => {
+            let selection = if ranges {
+                range::select(conditions.range(), file.length)
+            } else {
+                Selection::Whole
+            };
+            let (start, end) = match selection {
+                Selection::Whole => (0, file.length),
+                Selection::Part { start, end } => {
+                    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                    insert(
+                        response.headers_mut(),
+                        header::CONTENT_RANGE,
+                        &format!("bytes {start}-{}/{}", end - 1, file.length),
+                    );
+                    (start, end)
+                }
+                Selection::Unsatisfiable => {
+                    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+                    insert(
+                        response.headers_mut(),
+                        header::CONTENT_RANGE,
+                        &format!("bytes */{}", file.length),
+                    );
+                    return Ok(response);
+                }
+            };
+            let headers = response.headers_mut();
+            insert(headers, header::CONTENT_TYPE, &file.content_type);
+            insert(headers, header::CONTENT_LENGTH, &(end - start).to_string());
+            if !head && start < end {
+                let body = FileBody::begin(file.file, start, end).map_err(|error| {
+                    tracing::warn!(%error, "a file cannot be read");
+                    Problem::host_fault("the file could not be read")
+                })?;
+                *response.body_mut() = body.boxed_unsync();
+            }
+        }
+    }
+    Ok(response)
+}
+
+fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+    // All that is written here are numbers, dates and media types.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Sends the client to the path with `/`, so that the page's relative links work.
+fn to_folder_form(parts: &Parts) -> Result<Response<Body>, Problem> {
+    let path = parts.uri.path();
+    // A browser would take `//host` for another site.
+    if path.starts_with("//") {
+        return Err(missing());
+    }
+    let query = parts.uri.query().map(|query| format!("?{query}"));
+    let target = format!("{path}/{}", query.unwrap_or_default());
+    let mut response = Response::new(empty());
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    insert(response.headers_mut(), header::LOCATION, &target);
+    Ok(response)
+}
+
+/// The same for everything that is not to be had, so that nobody learns what else
+/// there is.
+fn missing() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such file")
+}

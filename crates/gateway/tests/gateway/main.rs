@@ -1,0 +1,13 @@
+//! The gateway over real sockets, with functions that are closures.
+
+// A test that unwraps the wrong thing fails, which is what it is for.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod client;
+mod drain;
+mod limits;
+mod requests;
+mod static_files;
+mod streams;
+mod support;

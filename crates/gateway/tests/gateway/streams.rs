@@ -1,0 +1,281 @@
+//! Bodies both ways, and how they break off.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use strand_engine::{BodyError, Limit, Problem};
+use strand_gateway::Config;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::client::{Client, PATIENCE, http2};
+use crate::support::{Drops, Endless, Server, data, eventually, get, never, reflect, steps};
+
+/// Sends every piece back as it comes, and the trailers.
+async fn echo(call: strand_engine::Call) -> crate::support::Answered {
+    Ok(Response::builder()
+        .header("trailer", "x-end")
+        .body(call.request.into_body())
+        .unwrap())
+}
+
+#[tokio::test]
+async fn http1_streams_both_ways() {
+    let server = Server::of(Config::default(), echo);
+    let mut client = Client::connect(server.addr).await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: t\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await;
+    let mut read = Vec::new();
+    // Each piece comes back before the next one is sent.
+    for piece in ["one", "two", "six"] {
+        client.send(format!("3\r\n{piece}\r\n")).await;
+        while !String::from_utf8_lossy(&read).contains(piece) {
+            let more = tokio::io::AsyncReadExt::read_buf(&mut client.stream, &mut read);
+            assert!(timeout(PATIENCE, more).await.unwrap().unwrap() > 0);
+        }
+    }
+    client.send("0\r\nx-end: bye\r\nx-other: no\r\n\r\n").await;
+    while !read.ends_with(b"0\r\nx-end: bye\r\n\r\n") {
+        let more = tokio::io::AsyncReadExt::read_buf(&mut client.stream, &mut read);
+        assert!(timeout(PATIENCE, more).await.unwrap().unwrap() > 0);
+    }
+    // The same again on this connection, for a client that wants no trailers.
+    client
+        .send("POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx-end: bye\r\n\r\n")
+        .await;
+    let answer = client.answer(false).await;
+    assert_eq!(answer.text(), "ab");
+    assert!(answer.complete && answer.trailers.is_empty());
+    assert_eq!(client.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn functions_get_trailers() {
+    let server = Server::of(Config::default(), reflect);
+    let mut client = Client::connect(server.addr).await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx-end: bye\r\n\r\n")
+        .await;
+    let said = client.answer(false).await.json();
+    assert_eq!(
+        (&said["body"], &said["trailers"]),
+        (&"ab".into(), &"{\"x-end\": \"bye\"}".into())
+    );
+}
+
+#[tokio::test]
+async fn http2_streams_both_ways() {
+    let server = Server::of(Config::default(), echo);
+    let mut sender = http2(server.addr).await;
+    let (pieces, received) = mpsc::channel::<Result<Frame<Bytes>, BodyError>>(1);
+    let body = StreamBody::new(futures::stream::unfold(received, |mut received| async {
+        received.recv().await.map(|piece| (piece, received))
+    }));
+    let request = Request::post("http://t/")
+        .body(body.boxed_unsync())
+        .unwrap();
+    let mut body = sender.send_request(request).await.unwrap().into_body();
+    for piece in ["one", "two", "six"] {
+        pieces.send(data(piece)).await.unwrap();
+        let frame = timeout(PATIENCE, body.frame())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        assert_eq!(frame.into_data().unwrap(), piece);
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-end", "bye".parse().unwrap());
+    pieces
+        .send(Ok(Frame::trailers(trailers.clone())))
+        .await
+        .unwrap();
+    drop(pieces);
+    let end = body.collect().await.unwrap();
+    assert_eq!(end.trailers(), Some(&trailers));
+}
+
+/// Ends a request that is `never` answered when its client goes.
+#[tokio::test]
+async fn a_client_that_goes_ends_its_call() {
+    let drops = Drops::default();
+    let guards = drops.clone();
+    let server = Server::of(Config::default(), move |_| {
+        let guard = guards.guard();
+        async move {
+            let _guard = guard;
+            never().await
+        }
+    });
+    let mut client = Client::connect(server.addr).await;
+    client.send("GET / HTTP/1.1\r\nhost: t\r\n\r\n").await;
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(drops.count(), 0);
+    drop(client);
+    eventually("the end of the call", || drops.count() == 1).await;
+    let mut sender = http2(server.addr).await;
+    let waiting = tokio::spawn(sender.send_request(get("http://t/")));
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(drops.count(), 1);
+    waiting.abort();
+    eventually("the end of the stream's call", || drops.count() == 2).await;
+    let lines = server.lines(2).await;
+    for line in lines {
+        assert_eq!(
+            (&line["aborted"], &line["status"]),
+            (&true.into(), &().into()),
+            "{line}"
+        );
+    }
+}
+
+fn endless(taken: &Arc<AtomicUsize>, drops: &Drops) -> Response<strand_engine::Body> {
+    let body = Endless {
+        taken: Arc::clone(taken),
+        piece: 16 << 10,
+        _guard: drops.guard(),
+    };
+    Response::new(body.boxed_unsync())
+}
+
+/// More than this is not taken of a body that nobody reads: hyper's and the kernel's
+/// buffers.
+const ENOUGH: usize = 8 << 20;
+
+#[tokio::test]
+async fn a_client_that_does_not_read_stops_the_function() {
+    let (taken, drops) = (Arc::new(AtomicUsize::new(0)), Drops::default());
+    let (count, guards) = (Arc::clone(&taken), drops.clone());
+    let server = Server::of(Config::default(), move |_| {
+        let answer = endless(&count, &guards);
+        async { Ok(answer) }
+    });
+    let settled = async |what: &str| {
+        let mut before = usize::MAX;
+        while taken.load(Ordering::SeqCst) != before {
+            before = taken.load(Ordering::SeqCst);
+            sleep(Duration::from_millis(300)).await;
+        }
+        assert!(before > 0 && before < ENOUGH, "{what} took {before}");
+        before
+    };
+    let mut client = Client::connect_small(server.addr).await;
+    client.send("GET / HTTP/1.1\r\nhost: t\r\n\r\n").await;
+    let before = settled("HTTP/1.1").await;
+    // It goes on when the client does.
+    let mut read = vec![0; 4 << 20];
+    tokio::io::AsyncReadExt::read_exact(&mut client.stream, &mut read)
+        .await
+        .unwrap();
+    eventually("more", || taken.load(Ordering::SeqCst) > before).await;
+    drop(client);
+    eventually("the end", || drops.count() == 1).await;
+
+    taken.store(0, Ordering::SeqCst);
+    let mut sender = http2(server.addr).await;
+    let response = sender.send_request(get("http://t/")).await.unwrap();
+    settled("HTTP/2").await;
+    drop(response);
+    eventually("the end of the stream", || drops.count() == 2).await;
+}
+
+#[tokio::test]
+async fn a_function_that_does_not_read_stops_the_client() {
+    let server = Server::of(Config::default(), |call| async move {
+        // Held, not read.
+        let _body = call.request.into_body();
+        never().await
+    });
+    let mut client = Client::connect_small(server.addr).await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000000\r\n\r\n")
+        .await;
+    let mut sent = 0;
+    let piece = vec![0; 64 << 10];
+    while let Ok(written) = timeout(Duration::from_millis(500), client.stream.write(&piece)).await {
+        sent += written.unwrap();
+        assert!(sent < ENOUGH, "the client could send {sent}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_not_ended() {
+    let server = Server::of(Config::default(), |call| async move {
+        let problem = Problem::limit(Limit::Wall, "1s", "too slow");
+        let body = steps(vec![data("begun"), Err(problem.into())]);
+        let mut response = Response::new(body);
+        if call.request.uri().path() == "/length" {
+            response.headers_mut().insert("content-length", 100.into());
+        }
+        Ok(response)
+    });
+    for path in ["/chunks", "/length"] {
+        let mut client = Client::connect(server.addr).await;
+        let answer = client.get(path).await;
+        assert_eq!((answer.status, answer.complete), (200, false), "{path}");
+    }
+    let mut sender = http2(server.addr).await;
+    let response = sender.send_request(get("http://t/")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let error = response.into_body().collect().await.unwrap_err();
+    assert!(format!("{error:?}").contains("INTERNAL_ERROR"), "{error:?}");
+    for line in server.lines(3).await {
+        assert_eq!(line["aborted"], true, "{line}");
+        assert_eq!(
+            (&line["problem"], &line["limit"]),
+            (&"limit".into(), &"wall".into()),
+            "{line}"
+        );
+        assert_eq!(
+            (&line["status"], &line["detail"]),
+            (&200.into(), &"too slow".into()),
+            "{line}"
+        );
+    }
+    assert_eq!(
+        server.metric(r#"strand_problems_total{kind="limit",limit="wall"}"#),
+        3.0
+    );
+}
+
+#[tokio::test]
+async fn large_bodies_arrive_whole() {
+    let server = Server::of(Config::default(), echo);
+    let sent: Vec<u8> = (0..20_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let mut sender = http2(server.addr).await;
+    let request = Request::post("http://t/")
+        .body(crate::support::full(sent.clone()))
+        .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let back = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(back == sent);
+    let client = Client::connect(server.addr).await;
+    let (mut reader, mut writer) = client.stream.into_split();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        sent.len()
+    );
+    let writing = tokio::spawn({
+        let sent = sent.clone();
+        async move {
+            writer.write_all(head.as_bytes()).await.unwrap();
+            writer.write_all(&sent).await.unwrap();
+            writer
+        }
+    });
+    let mut read = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut read)
+        .await
+        .unwrap();
+    drop(writing.await.unwrap());
+    // The length is not announced by a body that streams: chunks.
+    assert!(read.ends_with(b"0\r\n\r\n"));
+    assert!(read.len() > sent.len());
+}
