@@ -1,0 +1,179 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use anyhow::{Context, Result, bail};
+use lexopt::prelude::*;
+
+use crate::peers;
+
+/// What `cargo xtask help` prints.
+pub(crate) const HELP: &str = "\
+The developer's verbs of Strand.
+
+cargo xtask up [-- ARGS]       build the server and start examples/reads on 127.0.0.1:8080;
+                               ARGS go to `strand up`
+cargo xtask test [OPTIONS] [FILTER]
+                               every check and every test; FILTER as for `cargo test`
+    --allow-missing NAME       go on without this peer if it is not installed, and skip what
+                               needs it: wgsim, bowtie2-examples, chromium or clang
+cargo xtask guests             build the guests of examples and tests into target/guests
+cargo xtask genome ecoli       add E. coli to the genomes of examples/reads
+cargo xtask bench [NAME] [--install-peers]
+                               measure, side by side with the peers that are installed
+cargo xtask deny               licences and sources of all dependencies (installs cargo-deny)
+cargo xtask help               this text";
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Help,
+    Up {
+        arguments: Vec<OsString>,
+    },
+    Guests,
+    Test {
+        /// Names of peers that may be missing.
+        allowed: Vec<&'static str>,
+        filter: Option<String>,
+    },
+    Genome {
+        name: String,
+    },
+    Bench {
+        arguments: Vec<OsString>,
+    },
+    Deny,
+}
+
+/// Reads the command line, the program's name first.
+pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Verb> {
+    let mut parser = lexopt::Parser::from_iter(line);
+    let verb = match parser.next()? {
+        None | Some(Long("help") | Short('h')) => return Ok(Verb::Help),
+        Some(Value(verb)) => verb.string()?,
+        Some(other) => return Err(unknown(&other)),
+    };
+    let parsed = match verb.as_str() {
+        "help" => Verb::Help,
+        "up" => Verb::Up {
+            arguments: after_dashes(&mut parser)?,
+        },
+        "guests" => Verb::Guests,
+        "test" => return test(&mut parser),
+        "genome" => {
+            let name = parser.value().context("which genome? there is: ecoli")?;
+            Verb::Genome {
+                name: name.string()?,
+            }
+        }
+        "bench" => Verb::Bench {
+            arguments: parser.raw_args()?.collect(),
+        },
+        "deny" => Verb::Deny,
+        other => bail!("no verb `{other}`; `cargo xtask help` lists them"),
+    };
+    match parser.next()? {
+        None => Ok(parsed),
+        Some(extra) => Err(unknown(&extra)),
+    }
+}
+
+fn test(parser: &mut lexopt::Parser) -> Result<Verb> {
+    let mut allowed = Vec::new();
+    let mut filter = None;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("allow-missing") => allowed.push(peers::named(&parser.value()?.string()?)?),
+            Value(value) if filter.is_none() => filter = Some(value.string()?),
+            other => return Err(unknown(&other)),
+        }
+    }
+    Ok(Verb::Test { allowed, filter })
+}
+
+/// What follows `--`.
+fn after_dashes(parser: &mut lexopt::Parser) -> Result<Vec<OsString>> {
+    let mut rest = parser.raw_args()?;
+    match rest.next() {
+        None => Ok(Vec::new()),
+        Some(dashes) if dashes == "--" => Ok(rest.collect()),
+        Some(other) => bail!(
+            "`{}` before `--`: arguments of the server go after it, as in \
+             `cargo xtask up -- --listen 127.0.0.1:9000`",
+            other.to_string_lossy()
+        ),
+    }
+}
+
+fn unknown(argument: &lexopt::Arg<'_>) -> anyhow::Error {
+    let shown = match argument {
+        Short(letter) => format!("-{letter}"),
+        Long(name) => format!("--{name}"),
+        Value(value) => value.to_string_lossy().into_owned(),
+    };
+    anyhow::anyhow!("`{shown}` is not expected here; `cargo xtask help` shows the verbs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Verb> {
+        let words = std::iter::once("xtask").chain(line.split_whitespace());
+        parse(words.map(OsString::from))
+    }
+
+    fn refused(line: &str) -> String {
+        parsed(line).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn verbs() {
+        assert_eq!(parsed("").unwrap(), Verb::Help);
+        assert_eq!(parsed("help").unwrap(), Verb::Help);
+        assert_eq!(parsed("guests").unwrap(), Verb::Guests);
+        let arguments = vec!["--listen".into(), "[::]:1".into()];
+        assert_eq!(
+            parsed("up -- --listen [::]:1").unwrap(),
+            Verb::Up { arguments }
+        );
+        let arguments = vec!["http".into(), "--install-peers".into()];
+        assert_eq!(
+            parsed("bench http --install-peers").unwrap(),
+            Verb::Bench { arguments }
+        );
+        let name = "ecoli".to_owned();
+        assert_eq!(parsed("genome ecoli").unwrap(), Verb::Genome { name });
+    }
+
+    #[test]
+    fn a_peer_is_named_as_itself_or_as_its_package() {
+        let line = "test --allow-missing samtools --allow-missing=chromium reads";
+        assert_eq!(
+            parsed(line).unwrap(),
+            Verb::Test {
+                allowed: vec!["wgsim", "chromium"],
+                filter: Some("reads".to_owned()),
+            }
+        );
+    }
+
+    #[test]
+    fn slips_are_told() {
+        assert_eq!(
+            refused("tset"),
+            "no verb `tset`; `cargo xtask help` lists them"
+        );
+        assert_eq!(
+            refused("guests now"),
+            "`now` is not expected here; `cargo xtask help` shows the verbs"
+        );
+        assert_eq!(
+            refused("test --allow-missing wgsmi"),
+            "no peer `wgsmi`; there are: wgsim, bowtie2-examples, chromium, clang"
+        );
+        assert!(refused("up --listen x").starts_with("`--listen` before `--`"));
+        assert_eq!(refused("genome"), "which genome? there is: ecoli");
+    }
+}

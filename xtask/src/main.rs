@@ -1,0 +1,45 @@
+//! The developer's verbs: `cargo xtask help` lists them.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))] // a test's panic is its report
+
+mod arguments;
+mod bench;
+mod checks;
+mod genome;
+mod guests;
+mod peers;
+mod session;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::arguments::Verb;
+use crate::session::Session;
+
+fn main() -> ExitCode {
+    match arguments::parse(std::env::args_os()).and_then(|verb| run(&verb)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: &Verb) -> Result<()> {
+    match verb {
+        Verb::Help => {
+            println!("{}", arguments::HELP);
+            Ok(())
+        }
+        Verb::Up { arguments } => up::run(&Session::start()?, arguments),
+        Verb::Guests => guests::build(&Session::start()?, &[]).map(drop),
+        Verb::Test { allowed, filter } => test::run(&Session::start()?, allowed, filter.as_deref()),
+        Verb::Genome { name } => genome::fetch(&Session::start()?, name),
+        Verb::Bench { arguments } => bench::run(&Session::start()?, arguments),
+        Verb::Deny => checks::deny(&Session::start()?),
+    }
+}
