@@ -1,0 +1,330 @@
+//! What every verb that runs functions needs: the engine, the compiler, and the
+//! back ends that a node was given.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use futures::future::join_all;
+use strand_blobstore::Bucket;
+use strand_compiler::{
+    ChildLimits, CompileError, Compiler, CompilerConfig, KeyError, Loaded, Origin,
+    load_or_create_key,
+};
+use strand_directive::{Diagnostic, Function as FunctionSection};
+use strand_engine::{
+    Callees, Dispatch, Engine, EngineError, Function, FunctionId, FunctionSpec, Limits, Reuse,
+    Settings, format_bytes,
+};
+
+use crate::app::{AppDir, AppError, FunctionCause, FunctionError, Wasm, compile, engine_world};
+use crate::bindings::Bindings;
+use crate::config::NodeConfig;
+use crate::grants::{Backends, BackendsError};
+use crate::registry::Registry;
+use crate::state::StateDir;
+
+/// How a host is opened.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// The state folder.
+    pub state: PathBuf,
+    /// The node's configuration.
+    pub config: NodeConfig,
+    /// What the Directive's resources are here.
+    pub bindings: Bindings,
+    /// The program that is started to compile; it is given the limits as
+    /// arguments (`MEMORY-BYTES CPU-SECONDS`).
+    pub compiler: (PathBuf, Vec<OsString>),
+}
+
+/// Why a host does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The state folder.
+    #[error("the state folder {path}: {source}", path = path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The installation's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The artefact cache.
+    #[error(transparent)]
+    Cache(#[from] CompileError),
+    /// A back end.
+    #[error(transparent)]
+    Backends(#[from] BackendsError),
+}
+
+/// The engine, the compiler and the back ends.
+pub struct Host {
+    engine: Arc<Engine>,
+    compiler: Arc<Compiler>,
+    backends: Backends,
+    config: NodeConfig,
+    state: StateDir,
+}
+
+/// An app whose functions can be called.
+pub struct LoadedApp {
+    /// Its functions.
+    pub registry: Arc<Registry>,
+    /// How many of them had to be compiled.
+    pub compiled: usize,
+    /// What is odd about its components and no error.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Host {
+    /// Opens the state folder and starts the engine.
+    ///
+    /// # Errors
+    /// When any of it cannot be had.
+    pub fn open(options: HostOptions) -> Result<Self, HostError> {
+        // For the clients that find their TLS provider by themselves. It may be
+        // there already: a process has one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let state = StateDir::open(&options.state).map_err(|source| HostError::State {
+            path: options.state.clone(),
+            source,
+        })?;
+        let engine = Engine::new(&Settings {
+            memory_budget: options.config.memory_budget(),
+            instances: options.config.engine.instances,
+            warm_slots: options.config.engine.warm_slots,
+        })?;
+        let key = load_or_create_key(state.path())?;
+        let compiler = Compiler::new(compiler_config(&options, &state), key)?;
+        Ok(Self {
+            engine,
+            compiler,
+            backends: Backends::new(options.bindings)?,
+            config: options.config,
+            state,
+        })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The compiler.
+    pub fn compiler(&self) -> &Arc<Compiler> {
+        &self.compiler
+    }
+
+    /// The node's configuration.
+    pub fn config(&self) -> &NodeConfig {
+        &self.config
+    }
+
+    /// The state folder.
+    pub fn state(&self) -> &StateDir {
+        &self.state
+    }
+
+    /// Loads an app's functions: those that are named, or all.
+    ///
+    /// # Errors
+    /// All problems of all functions.
+    pub async fn load(&self, app: &AppDir, only: Option<&str>) -> Result<LoadedApp, AppError> {
+        let registry = Arc::new(Registry::default());
+        let wanted = wanted(app, only);
+        let mut failed = Vec::new();
+        let mut diagnostics = Vec::new();
+        let mut files = Vec::new();
+        for (name, section) in &wanted {
+            if let Err(cause) = self.check_ceilings(section) {
+                failed.push(FunctionError {
+                    function: (*name).to_owned(),
+                    path: app.path(),
+                    cause,
+                });
+            }
+            match app.read_wasm(name, section) {
+                Ok(wasm) => {
+                    diagnostics.extend(app.check_component(&wasm));
+                    files.push((wasm, *section));
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(app.invalid(diagnostics));
+        }
+        let buckets = match self.backends.buckets(app) {
+            Ok(buckets) => buckets,
+            Err(error) => {
+                failed.push(FunctionError {
+                    function: app.directive().name.clone(),
+                    path: app.path(),
+                    cause: FunctionCause::Backend(error.to_string()),
+                });
+                return Err(AppError::Functions(failed));
+            }
+        };
+        let loaded = join_all(
+            files
+                .iter()
+                .map(|(wasm, _)| compile(&self.engine, &self.compiler, wasm)),
+        )
+        .await;
+        let mut functions = Vec::new();
+        let mut compiled = 0;
+        for ((wasm, section), loaded) in files.iter().zip(loaded) {
+            let function = loaded.and_then(|loaded| {
+                compiled += usize::from(loaded.origin != Origin::Cache);
+                self.function(app, wasm, section, &loaded, &buckets, &registry)
+            });
+            match function {
+                Ok(function) => functions.push(Arc::new(function)),
+                Err(error) => failed.push(error),
+            }
+        }
+        if !failed.is_empty() {
+            return Err(AppError::Functions(failed));
+        }
+        registry.fill(functions);
+        Ok(LoadedApp {
+            registry,
+            compiled,
+            warnings: diagnostics,
+        })
+    }
+
+    fn function(
+        &self,
+        app: &AppDir,
+        wasm: &Wasm,
+        section: &FunctionSection,
+        loaded: &Loaded,
+        buckets: &BTreeMap<String, Bucket>,
+        registry: &Arc<Registry>,
+    ) -> Result<Function, FunctionError> {
+        let fail = |cause| FunctionError {
+            function: wasm.function.clone(),
+            path: wasm.path.clone(),
+            cause,
+        };
+        let id = FunctionId {
+            app: app.directive().name.as_str().into(),
+            function: wasm.function.as_str().into(),
+        };
+        let capabilities = self
+            .backends
+            .capabilities(section, buckets, self.engine.budget())
+            .map_err(|error| fail(FunctionCause::Backend(error.to_string())))?;
+        let dispatch: Weak<dyn Dispatch> = Arc::downgrade(registry) as Weak<dyn Dispatch>;
+        let spec = FunctionSpec {
+            id,
+            world: section.world.map(engine_world),
+            limits: limits(section),
+            reuse: Reuse {
+                requests: section.instance.reuse,
+                concurrency: section.instance.concurrency,
+            },
+            capabilities,
+            callees: Callees {
+                granted: section.grants.functions.clone(),
+                dispatch,
+            },
+        };
+        Function::new(&self.engine, &loaded.component, spec).map_err(|error| fail(error.into()))
+    }
+
+    fn check_ceilings(&self, section: &FunctionSection) -> Result<(), FunctionCause> {
+        let (asked, ceiling) = (&section.limits, &self.config.ceilings);
+        let over = |field, asked, ceiling| {
+            Err(FunctionCause::Ceiling {
+                field,
+                asked,
+                ceiling,
+            })
+        };
+        let seconds = |time: std::time::Duration| format!("{time:?}");
+        if asked.memory > ceiling.memory.0 {
+            let (asked, ceiling) = (format_bytes(asked.memory), format_bytes(ceiling.memory.0));
+            return over("memory", asked, ceiling);
+        }
+        if asked.cpu > ceiling.cpu.0 {
+            return over("cpu", seconds(asked.cpu), seconds(ceiling.cpu.0));
+        }
+        if asked.wall > ceiling.wall.0 {
+            return over("wall", seconds(asked.wall), seconds(ceiling.wall.0));
+        }
+        if asked.concurrency > ceiling.concurrency {
+            let (asked, ceiling) = (
+                asked.concurrency.to_string(),
+                ceiling.concurrency.to_string(),
+            );
+            return over("concurrency", asked, ceiling);
+        }
+        if asked.body > ceiling.body.0 {
+            let (asked, ceiling) = (format_bytes(asked.body), format_bytes(ceiling.body.0));
+            return over("body", asked, ceiling);
+        }
+        Ok(())
+    }
+}
+
+/// The function asked for and those that it may call, or all.
+fn wanted<'a>(app: &'a AppDir, only: Option<&'a str>) -> BTreeMap<&'a str, &'a FunctionSection> {
+    let functions = &app.directive().functions;
+    let Some(only) = only else {
+        return functions.iter().map(|(n, f)| (n.as_str(), f)).collect();
+    };
+    let mut wanted = BTreeMap::new();
+    let mut next = vec![only];
+    while let Some(name) = next.pop() {
+        if let Some((name, section)) = functions.get_key_value(name)
+            && wanted.insert(name.as_str(), section).is_none()
+        {
+            next.extend(section.grants.functions.iter().map(String::as_str));
+        }
+    }
+    wanted
+}
+
+fn limits(section: &FunctionSection) -> Limits {
+    let asked = &section.limits;
+    Limits {
+        memory: asked.memory,
+        cpu: asked.cpu,
+        wall: asked.wall,
+        concurrency: asked.concurrency,
+        queue: asked.queue,
+        body: asked.body,
+        ..Limits::default()
+    }
+}
+
+fn compiler_config(options: &HostOptions, state: &StateDir) -> CompilerConfig {
+    let section = &options.config.compile;
+    let limits = ChildLimits {
+        memory: section.memory.0,
+        // The system counts whole seconds, and zero would be none at all.
+        cpu_seconds: section.cpu.0.as_secs().max(1),
+    };
+    let (program, mut arguments) = options.compiler.clone();
+    arguments.push(limits.memory.to_string().into());
+    arguments.push(limits.cpu_seconds.to_string().into());
+    CompilerConfig {
+        child: (program, arguments),
+        limits,
+        wall: section.wall.0,
+        source: 256 << 20,
+        code: 1 << 30,
+        children: std::thread::available_parallelism().map_or(1, usize::from),
+        cache: state.artifacts(),
+    }
+}

@@ -1,0 +1,24 @@
+//! A node: puts engine, capabilities, gateway and administration together from
+//! its configuration. The only crate that chooses back ends.
+
+mod app;
+mod bindings;
+mod config;
+mod cores;
+mod grants;
+mod host;
+mod memory;
+mod once;
+mod registry;
+mod serve;
+mod state;
+
+pub use app::{AppDir, AppError, DIRECTIVE_FILE, FunctionCause, FunctionError, facts};
+pub use bindings::{Binding, BindingError, Bindings, BlobLocation};
+pub use config::{Ceilings, CompileSection, ConfigError, EngineSection, NodeConfig, Size, Time};
+pub use grants::BackendsError;
+pub use host::{Host, HostError, HostOptions, LoadedApp};
+pub use once::{Invocation, call_once, is_success};
+pub use registry::Registry;
+pub use serve::{Node, ServeError, listen};
+pub use state::StateDir;

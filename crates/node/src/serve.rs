@@ -1,0 +1,265 @@
+//! Serving: the app on one listener, administration on another, from start to
+//! drain.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use strand_admin::{
+    Admin, AppStatus, FunctionLimits, FunctionStatus, MemoryStatus, State, Status, TokenError,
+};
+use strand_engine::{Allocation, Dispatch, Engine};
+use strand_gateway::{AppRoutes, Drained, Gateway, RoutingError, RoutingTable};
+use strand_telemetry::{AccessLog, Metrics, Reading};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{AppDir, AppError};
+use crate::cores::Cores;
+use crate::host::{Host, LoadedApp};
+
+/// Why a node does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another with `{option}`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The option that names it.
+        option: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The administration token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The routes cannot be set up.
+    #[error(transparent)]
+    Routes(#[from] RoutingError),
+    /// No threads.
+    #[error("the threads that serve cannot be started: {0}")]
+    Cores(io::Error),
+    /// The gateway ended.
+    #[error(transparent)]
+    Gateway(#[from] strand_gateway::ServeError),
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// When the system refuses; `option` is the one to change then.
+pub fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|source| ServeError::Listen {
+        address,
+        option,
+        source,
+    })
+}
+
+/// A node: a host with metrics and a life that others can watch.
+pub struct Node {
+    host: Host,
+    metrics: Arc<Metrics>,
+    access: AccessLog,
+    state: watch::Sender<State>,
+    apps: Arc<Mutex<Vec<AppStatus>>>,
+}
+
+impl Node {
+    /// A node on a host. Access lines go to `access`.
+    pub fn new(host: Host, access: AccessLog) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        watch_engine(&metrics, host.engine());
+        Self {
+            host,
+            metrics,
+            access,
+            state: watch::Sender::new(State::Starting),
+            apps: Arc::default(),
+        }
+    }
+
+    /// The host.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Says what a reader of the log should know about this machine.
+    pub fn log_start(&self) {
+        let engine = self.host.engine();
+        let memory = strand_engine::format_bytes(engine.budget().limit());
+        match engine.allocation() {
+            Allocation::Pooling {
+                instances,
+                pagemap_scan,
+            } => tracing::info!(
+                instances,
+                pagemap_scan,
+                memory,
+                "instances come from a pool"
+            ),
+            Allocation::OnDemand => tracing::warn!(
+                memory,
+                "the address space is too small for a pool: each instance gets memory of its own, \
+                 which is slower"
+            ),
+        }
+    }
+
+    /// Serves the administration API until `shutdown`, on the runtime that this
+    /// is called on.
+    ///
+    /// # Errors
+    /// When there is no token to protect it with.
+    pub fn administer(
+        &self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let token = strand_admin::token(self.host.state().path())?;
+        let admin = Admin {
+            token,
+            state: self.state.subscribe(),
+            metrics: Arc::clone(&self.metrics),
+            status: Box::new(self.status()),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = strand_admin::serve(admin, listener, shutdown).await {
+                tracing::error!(%error, "administration ended");
+            }
+        });
+        Ok(())
+    }
+
+    fn status(&self) -> impl Fn() -> Status + Send + Sync + 'static {
+        let state = self.state.subscribe();
+        let budget = Arc::clone(self.host.engine().budget());
+        let apps = Arc::clone(&self.apps);
+        let started = Instant::now();
+        move || Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: *state.borrow(),
+            uptime_seconds: started.elapsed().as_secs(),
+            memory: MemoryStatus {
+                used_bytes: budget.used(),
+                limit_bytes: budget.limit(),
+            },
+            apps: apps.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Loads an app.
+    ///
+    /// # Errors
+    /// All problems of all its functions.
+    pub async fn load(&self, app: &AppDir) -> Result<LoadedApp, AppError> {
+        let loaded = self.host.load(app, None).await;
+        let compilations = self.metrics.compilations();
+        match &loaded {
+            Ok(loaded) => {
+                let functions = loaded.registry.iter().count();
+                compilations.compiled.inc_by(loaded.compiled as u64);
+                compilations
+                    .cached
+                    .inc_by((functions - loaded.compiled) as u64);
+                let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+                apps.push(app_status(app, loaded));
+            }
+            Err(_) => {
+                compilations.failed.inc();
+            }
+        }
+        loaded
+    }
+
+    /// Serves a loaded app until `shutdown`, then drains. `ready` is called when
+    /// requests are about to be accepted.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub async fn serve(
+        &self,
+        app: &AppDir,
+        loaded: &LoadedApp,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+        ready: impl FnOnce(),
+    ) -> Result<Drained, ServeError> {
+        let directive = app.directive();
+        let routes = RoutingTable::new(
+            [AppRoutes {
+                app: &directive.name,
+                folder: app.dir(),
+                routes: &directive.routes,
+            }],
+            &self.metrics,
+        )?;
+        let cores = Cores::start().map_err(ServeError::Cores)?;
+        let gateway = Gateway::new(
+            strand_gateway::Config {
+                drain_deadline: self.host.config().drain(),
+                ..strand_gateway::Config::default()
+            },
+            Arc::new(routes),
+            Arc::clone(&loaded.registry) as Arc<dyn Dispatch>,
+            Arc::clone(&self.metrics),
+            self.access.clone(),
+        );
+        let state = self.state.clone();
+        let end = shutdown.clone();
+        tokio::spawn(async move {
+            end.cancelled().await;
+            state.send_replace(State::Draining);
+        });
+        self.state.send_replace(State::Ready);
+        ready();
+        let served = gateway
+            .serve(listener, cores.handles().to_vec(), shutdown)
+            .await;
+        // Joins threads: off the runtime that administration is served on.
+        drop(tokio::task::spawn_blocking(move || drop(cores)).await);
+        Ok(served?)
+    }
+}
+
+fn watch_engine(metrics: &Metrics, engine: &Arc<Engine>) {
+    let budget = Arc::clone(engine.budget());
+    metrics.watch(Reading::MemoryLimit, {
+        let budget = Arc::clone(&budget);
+        move || budget.limit()
+    });
+    metrics.watch(Reading::MemoryUsed, move || budget.used());
+    let engine = Arc::clone(engine);
+    metrics.watch(Reading::InstancesLive, move || engine.live_instances());
+}
+
+fn app_status(app: &AppDir, loaded: &LoadedApp) -> AppStatus {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let mut functions: Vec<_> = loaded
+        .registry
+        .iter()
+        .map(|function| {
+            let limits = function.limits();
+            FunctionStatus {
+                name: function.id().function.to_string(),
+                world: function.world().to_string(),
+                limits: FunctionLimits {
+                    memory_bytes: limits.memory,
+                    cpu_ms: millis(limits.cpu),
+                    wall_ms: millis(limits.wall),
+                    concurrency: limits.concurrency,
+                    queue: limits.queue,
+                    body_bytes: limits.body,
+                },
+            }
+        })
+        .collect();
+    functions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    AppStatus {
+        name: app.directive().name.clone(),
+        version: app.directive().version.clone(),
+        functions,
+    }
+}

@@ -1,0 +1,126 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use strand_node::Binding;
+
+/// Runs WebAssembly apps: the same sandboxed functions in a data centre, on an
+/// edge box, and in the browser.
+#[derive(Debug, Parser)]
+#[command(name = "strand", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Build an app and serve it until Ctrl-C
+    Up(UpArgs),
+    /// Call one function once, without a server: standard input to standard output
+    Run(RunArgs),
+    /// Build the functions of an app that are crates
+    Build(AppArgs),
+    /// Check an app's Directive, and its components as far as they are built
+    Check(CheckArgs),
+    /// Say what a Wasm file is, needs and would be granted
+    Inspect(InspectArgs),
+    /// Print the JSON Schema of the Directive
+    Schema,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Compile standard input to standard output (what the compiler's process runs)
+    #[command(hide = true)]
+    CompileChild(CompileChildArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppArgs {
+    /// The app's folder, with its directive.yaml
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// What a resource is on this node, e.g. blobs.genomes=s3://bucket/prefix
+    #[arg(long = "bind", value_name = "RESOURCE=WHERE")]
+    pub(crate) bindings: Vec<Binding>,
+    /// The folder for keys and compiled code [default: $XDG_STATE_HOME/strand]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// The node's configuration (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+    /// Where the app listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where administration listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    pub(crate) admin: SocketAddr,
+    /// Serve what was built before, without building
+    #[arg(long)]
+    pub(crate) no_build: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The app's folder, with its directive.yaml
+    pub(crate) dir: PathBuf,
+    /// The function
+    pub(crate) function: String,
+    /// The method of the request, for HTTP functions
+    #[arg(long, value_name = "M", default_value = "GET")]
+    pub(crate) method: http::Method,
+    /// The path and query of the request, for HTTP functions
+    #[arg(long, value_name = "P", default_value = "/")]
+    pub(crate) path: http::Uri,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+    /// Run what was built before, without building
+    #[arg(long)]
+    pub(crate) no_build: bool,
+    /// The arguments, for commands
+    #[arg(last = true)]
+    pub(crate) args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
+    /// Print the problems as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A component or a core module
+    pub(crate) file: PathBuf,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompileChildArgs {
+    /// Bytes of address space
+    pub(crate) memory: u64,
+    /// Seconds of CPU time
+    pub(crate) cpu_seconds: u64,
+}

@@ -1,0 +1,61 @@
+//! One module a verb.
+
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod inspect;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod up;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use strand_compiler::{ChildLimits, child_main};
+use strand_node::{AppDir, Bindings, Host, HostOptions, NodeConfig, StateDir};
+
+use crate::cli::{CompileChildArgs, NodeArgs};
+
+/// The name of the hidden verb that compiles.
+const COMPILE_CHILD: &str = "compile-child";
+
+pub(crate) fn compile_child(args: &CompileChildArgs) -> ExitCode {
+    child_main(ChildLimits {
+        memory: args.memory,
+        cpu_seconds: args.cpu_seconds,
+    })
+}
+
+fn bindings(args: &NodeArgs) -> Bindings {
+    args.bindings
+        .iter()
+        .map(|binding| (binding.name.clone(), binding.location.clone()))
+        .collect()
+}
+
+/// Reads an app's Directive for a node, and says what is odd about it.
+fn read_app(dir: &std::path::Path, args: &NodeArgs) -> Result<AppDir> {
+    let bindings = bindings(args);
+    let app = AppDir::read(dir, &|name| bindings.contains_key(name))?;
+    crate::report::warnings(&app, app.warnings());
+    Ok(app)
+}
+
+fn open_host(args: &NodeArgs) -> Result<Host> {
+    let config = match &args.config {
+        Some(path) => NodeConfig::read(path)?,
+        None => NodeConfig::default(),
+    };
+    let state = match &args.state {
+        Some(path) => path.clone(),
+        None => StateDir::default_path()
+            .context("neither XDG_STATE_HOME nor HOME is set; say where with `--state DIR`")?,
+    };
+    let program = std::env::current_exe().context("where this program is")?;
+    Ok(Host::open(HostOptions {
+        state,
+        config,
+        bindings: bindings(args),
+        compiler: (program, vec![COMPILE_CHILD.into()]),
+    })?)
+}
