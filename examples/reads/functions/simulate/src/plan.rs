@@ -1,0 +1,231 @@
+//! Which sequences are simulated, and with how many pairs, before anything is read of them.
+
+use reads_guest::problem::Problem;
+use reads_simulator::fai::Entry;
+use reads_simulator::{Params, memory_needed, share};
+
+use crate::request::Request;
+
+/// The variable of the environment with the function's memory in MiB. It has to agree with the limit
+/// in the Directive, which a function is not told.
+pub const MEMORY_VARIABLE: &str = "READS_MEMORY_MIB";
+
+/// The function's memory in bytes, from the variable's value: 128 MiB, the Directive's default,
+/// without one.
+///
+/// # Errors
+/// A problem when it is not a whole number from 16 to 4096.
+pub fn memory(given: Option<&str>) -> Result<u64, Problem> {
+    let Some(given) = given else {
+        return Ok(128 << 20);
+    };
+    match given.parse::<u64>() {
+        Ok(mib @ 16..=4096) => Ok(mib << 20),
+        _ => Err(Problem::misconfigured(format!(
+            "{MEMORY_VARIABLE} must be a whole number from 16 to 4096 (MiB), but is {given:?}; correct \
+             it in the Directive's env"
+        ))),
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The sequences in their order, each with its pairs.
+    pub steps: Vec<Step>,
+    /// Sequences that are too short for the distance.
+    pub skipped: usize,
+}
+
+/// A sequence to simulate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where it is.
+    pub entry: Entry,
+    /// Its pairs.
+    pub pairs: u64,
+}
+
+/// Plans a request on a reference with these sequences, within `memory` bytes.
+///
+/// # Errors
+/// A 404 for a sequence that is not there, or a 400 for reads that do not fit into a sequence or a
+/// sequence that does not fit into the memory.
+pub fn plan(request: &Request, entries: Vec<Entry>, memory: u64) -> Result<Plan, Problem> {
+    let chosen = choose(request, entries)?;
+    let params = &request.params;
+    let total = chosen.iter().map(|entry| entry.length).sum();
+    let count = chosen.len();
+    let mut steps = Vec::new();
+    for entry in chosen
+        .into_iter()
+        .filter(|e| e.length >= params.shortest_sequence().max(1))
+    {
+        check_reads(params, &entry)?;
+        check_memory(params, &entry, memory)?;
+        let pairs = share(entry.length, total, params.pairs);
+        steps.push(Step { entry, pairs });
+    }
+    Ok(Plan {
+        skipped: count - steps.len(),
+        steps,
+    })
+}
+
+fn choose(request: &Request, entries: Vec<Entry>) -> Result<Vec<Entry>, Problem> {
+    let Some(chrom) = &request.chrom else {
+        return Ok(entries);
+    };
+    match entries.iter().position(|entry| entry.name == *chrom) {
+        Some(index) => Ok(entries.into_iter().skip(index).take(1).collect()),
+        None => Err(Problem::not_found(
+            format!(
+                "reference {} has no sequence named {chrom}; those it has are listed",
+                request.reference
+            ),
+            entries.into_iter().map(|entry| entry.name).collect(),
+        )),
+    }
+}
+
+/// wgsim would look for ever for a place for reads that are longer than the sequence.
+fn check_reads(params: &Params, entry: &Entry) -> Result<(), Problem> {
+    let longest = params.longest_read();
+    if u64::from(longest) <= entry.length {
+        return Ok(());
+    }
+    let field = if params.length1 == longest {
+        "length1"
+    } else {
+        "length2"
+    };
+    let detail = format!(
+        "{field} must be at most {0}, the length of sequence {1}; or leave that sequence out with a \
+         distance + 3 * stdev above {0}",
+        entry.length, entry.name
+    );
+    Err(Problem::bad_request(field, detail))
+}
+
+fn check_memory(params: &Params, entry: &Entry, memory: u64) -> Result<(), Problem> {
+    let needed = memory_needed(entry.length, params);
+    if needed <= memory {
+        return Ok(());
+    }
+    let without = memory_needed(
+        entry.length,
+        &Params {
+            mutation: 0.0,
+            ..params.clone()
+        },
+    );
+    let (field, remedy) = if without <= memory {
+        ("mutation", "ask for a smaller mutation, indel or extend")
+    } else {
+        (
+            "chrom",
+            "choose a shorter sequence, or give the function more memory",
+        )
+    };
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let detail = format!(
+        "simulating sequence {} of {} bases needs up to {} MiB, but the function has {} MiB; {remedy}",
+        entry.name,
+        entry.length,
+        mib(needed),
+        memory >> 20
+    );
+    Err(Problem::bad_request(field, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::parse;
+
+    fn entry(name: &str, length: u64) -> Entry {
+        Entry {
+            name: name.into(),
+            length,
+            offset: 0,
+            line_bases: 60,
+            line_width: 61,
+        }
+    }
+
+    fn planned(query: &str, entries: &[Entry]) -> Result<Vec<(String, u64)>, Problem> {
+        let request = parse(&format!("/reads?reference=r&{query}"), || 1)?;
+        let plan = plan(&request, entries.to_vec(), 128 << 20)?;
+        assert_eq!(
+            plan.skipped,
+            if request.chrom.is_some() {
+                0
+            } else {
+                entries.len() - plan.steps.len()
+            }
+        );
+        Ok(plan
+            .steps
+            .into_iter()
+            .map(|step| (step.entry.name, step.pairs))
+            .collect())
+    }
+
+    #[test]
+    fn the_memory_is_what_the_environment_says() {
+        assert_eq!(
+            (memory(None), memory(Some("16"))),
+            (Ok(128 << 20), Ok(16 << 20))
+        );
+        for wrong in ["", "15", "4097", "128Mi", "-1"] {
+            let problem = memory(Some(wrong)).expect_err(wrong);
+            assert!(
+                problem.status == 500 && problem.detail.contains("READS_MEMORY_MIB"),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn pairs_are_shared_by_length_and_short_sequences_lose_theirs() {
+        let entries = [entry("a", 3000), entry("b", 100), entry("c", 900)];
+        let expected = vec![("a".to_owned(), 750), ("c".to_owned(), 225)];
+        assert_eq!(planned("n=1000", &entries), Ok(expected));
+        assert_eq!(
+            planned("n=1000&chrom=c", &entries),
+            Ok(vec![("c".to_owned(), 1000)])
+        );
+        let empty = planned("n=10&distance=0&stdev=0", &[entry("a", 0), entry("b", 90)]);
+        assert_eq!(empty, Ok(vec![("b".to_owned(), 10)]));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_the_reason() {
+        let problem = planned("chrom=x", &[entry("a", 3000)]).expect_err("no such sequence");
+        assert_eq!(
+            (problem.status, problem.available),
+            (404, Some(vec!["a".to_owned()]))
+        );
+        let refused = |query: &str, length| {
+            let problem = planned(query, &[entry("a", length)]).expect_err(query);
+            assert_eq!(problem.status, 400);
+            (problem.field.expect("a field"), problem.detail)
+        };
+        let (field, detail) = refused("length2=800&distance=500", 700);
+        assert_eq!(field, "length2");
+        assert!(
+            detail.starts_with("length2 must be at most 700, the length of sequence a;"),
+            "{detail}"
+        );
+        let (field, detail) = refused("mutation=0.2", 250_000_000);
+        assert_eq!(field, "mutation");
+        assert!(
+            detail.contains("but the function has 128 MiB; ask for a smaller mutation"),
+            "{detail}"
+        );
+        let (field, detail) = refused("mutation=0", 500_000_000);
+        assert_eq!(field, "chrom");
+        assert!(detail.contains("choose a shorter sequence"), "{detail}");
+        assert!(planned("n=1000000", &[entry("a", 250_000_000)]).is_ok());
+    }
+}

@@ -1,0 +1,190 @@
+//! Simulates what was planned, and streams it.
+
+use reads_guest::answer::{Answer, Broken, Pending};
+use reads_guest::objects::Container;
+use reads_guest::problem::Problem;
+use reads_guest::reference::Reference;
+use reads_simulator::{
+    Diploid, Loader, Mates, Pairs, Params, Rng, Rows, Sequence, fai::Entry, mutate,
+};
+
+use crate::plan::Plan;
+use crate::request::Request;
+use crate::store;
+
+/// Bytes that are collected before they are sent.
+const PIECE: usize = 64 * 1024;
+
+/// What to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// The reads.
+    Reads,
+    /// The variants.
+    Variants,
+}
+
+/// How a stream ended early.
+pub(crate) enum Failure {
+    /// With a problem of our side.
+    Problem(Problem),
+    /// With the client's going away.
+    Broken(Broken),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+/// The answer's body. Its head is sent only with the first bytes, so that what goes wrong before can
+/// still be answered with its problem.
+pub(crate) struct Sink<'a> {
+    pending: Option<(Pending, Vec<(&'a str, &'a str)>)>,
+    answer: Option<Answer>,
+    collected: Vec<u8>,
+}
+
+impl<'a> Sink<'a> {
+    /// A sink that begins the pending answer with these header fields.
+    pub(crate) fn new(pending: Pending, fields: Vec<(&'a str, &'a str)>) -> Self {
+        let pending = Some((pending, fields));
+        // A record can go over the piece: reads of 65,536 bases have records of twice that.
+        Self {
+            pending,
+            answer: None,
+            collected: Vec::with_capacity(2 * PIECE),
+        }
+    }
+
+    /// The answer that nothing was sent of yet, if so.
+    pub(crate) fn into_pending(self) -> Option<Pending> {
+        self.pending.map(|(pending, _)| pending)
+    }
+
+    /// Sends what is collected, if that is worth it.
+    fn pass_on(&mut self) -> Result<(), Broken> {
+        if self.collected.len() >= PIECE {
+            self.send()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn send(&mut self) -> Result<(), Broken> {
+        if let Some((pending, fields)) = self.pending.take() {
+            self.answer = Some(pending.start(200, &fields)?);
+        }
+        if let Some(answer) = &self.answer {
+            answer.write(&self.collected)?;
+        }
+        self.collected.clear();
+        Ok(())
+    }
+
+    /// Sends the rest and ends the answer.
+    pub(crate) fn finish(mut self) -> Result<(), Broken> {
+        self.send()?;
+        self.answer.map_or(Ok(()), Answer::finish)
+    }
+}
+
+/// Simulates the sequences of a plan, one after the other, in the same memory.
+///
+/// # Errors
+/// [`Failure`].
+pub(crate) fn run(
+    genomes: &Container,
+    reference: &Reference,
+    request: &Request,
+    plan: &Plan,
+    output: Output,
+    sink: &mut Sink<'_>,
+) -> Result<(), Failure> {
+    let params = &request.params;
+    let mut rng = Rng::new(params.seed);
+    let longest = plan
+        .steps
+        .iter()
+        .map(|step| step.entry.length)
+        .max()
+        .unwrap_or(0);
+    let mut sequence = Sequence::with_capacity(longest as usize);
+    let mut diploid = Diploid::default();
+    for (k, step) in plan.steps.iter().enumerate() {
+        let name = step.entry.name.as_str();
+        sequence = load(genomes, reference, &step.entry, sequence)?;
+        diploid = mutate(&sequence, params, &mut rng, diploid);
+        if output == Output::Variants {
+            rows(name, &sequence, &diploid, sink)?;
+            // The next sequence's variants come after this one's reads in the random numbers.
+            if k + 1 == plan.steps.len() {
+                break;
+            }
+        }
+        let mates = if output == Output::Reads {
+            request.mates
+        } else {
+            Mates::Neither
+        };
+        let pairs = Pairs::new(
+            name, &sequence, &diploid, step.pairs, params, mates, &mut rng,
+        );
+        records(pairs, sink)?;
+    }
+    Ok(())
+}
+
+fn load(
+    genomes: &Container,
+    reference: &Reference,
+    entry: &Entry,
+    reuse: Sequence,
+) -> Result<Sequence, Problem> {
+    let broken = |error| Problem::broken_reference(&reference.name, error);
+    let mut loader = Loader::new(entry, reuse);
+    if let Some(last) = entry.last_byte() {
+        let reader = genomes.range(&reference.object, entry.offset, last);
+        let mut reader = reader.map_err(store::failed)?;
+        while let Some(piece) = reader.piece().map_err(store::failed)? {
+            loader.push(&piece).map_err(broken)?;
+        }
+    }
+    loader.finish().map_err(broken)
+}
+
+fn rows(
+    name: &str,
+    sequence: &Sequence,
+    diploid: &Diploid,
+    sink: &mut Sink<'_>,
+) -> Result<(), Broken> {
+    let mut rows = Rows::new(name, sequence, diploid);
+    while rows.fill(&mut sink.collected, PIECE) {
+        sink.pass_on()?;
+    }
+    sink.pass_on()
+}
+
+fn records(mut pairs: Pairs<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    loop {
+        let more = pairs.fill(&mut sink.collected, PIECE);
+        let more = more.map_err(|stuck| Problem::bad_request("distance", stuck.to_string()))?;
+        sink.pass_on()?;
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Parameters' seed as text, for the header.
+pub(crate) fn seed(params: &Params) -> String {
+    params.seed.to_string()
+}
