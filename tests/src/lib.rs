@@ -9,7 +9,7 @@ mod app;
 mod server;
 
 pub use app::TestApp;
-pub use server::{Reply, Server, client, run};
+pub use server::{Reply, Server, client, read, run};
 
 use std::env;
 use std::path::PathBuf;
@@ -22,7 +22,11 @@ pub fn binary() -> PathBuf {
 /// A guest's file.
 pub fn guest(name: &str) -> PathBuf {
     let path = located("STRAND_GUESTS").join(format!("{name}.wasm"));
-    assert!(path.exists(), "{} is not built: run `cargo xtask guests`", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo xtask guests`",
+        path.display()
+    );
     path
 }
 

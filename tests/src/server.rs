@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -95,12 +95,7 @@ impl Server {
     }
 
     /// Serves an app with a state folder that outlives it.
-    pub fn start_with_state(
-        app: &Path,
-        state: &Path,
-        args: &[&str],
-        env: &[(&str, &str)],
-    ) -> Self {
+    pub fn start_with_state(app: &Path, state: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         match Self::try_start(app, state, args, env) {
             Ok(server) => server,
             Err(log) => panic!("strand up ended:\n{log}"),
@@ -115,7 +110,14 @@ impl Server {
         env: &[(&str, &str)],
     ) -> Result<Self, String> {
         let mut child = Command::new(binary())
-            .args(["up", "--no-build", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args([
+                "up",
+                "--no-build",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+            ])
             .arg("--state")
             .arg(state)
             .args(args)
@@ -217,14 +219,25 @@ impl Server {
     /// Bytes of resident memory.
     pub fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-        let kibibytes: u64 = line.trim().strip_suffix("kB").unwrap().trim().parse().unwrap();
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmRSS:"))
+            .unwrap();
+        let kibibytes: u64 = line
+            .trim()
+            .strip_suffix("kB")
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
         kibibytes << 10
     }
 
     /// Open file descriptors.
     pub fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+        fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -296,11 +309,4 @@ fn url_after(line: &str, verb: &str) -> Option<String> {
     let (_, rest) = line.split_once(verb)?;
     let start = rest.find("http://")?;
     rest[start..].split_whitespace().next().map(str::to_owned)
-}
-
-/// Reads a pipe to its end.
-pub fn drain(mut pipe: impl Read) -> String {
-    let mut text = String::new();
-    pipe.read_to_string(&mut text).unwrap();
-    text
 }

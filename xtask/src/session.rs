@@ -114,6 +114,18 @@ impl Session {
         Err(error).with_context(|| format!("`{}` could not be started", shell_line(command)))
     }
 
+    /// Builds the server and all tests at once: with one set of features, so that nothing
+    /// is built twice.
+    pub(crate) fn build_tests(&self) -> Result<()> {
+        let mut cargo = self.cargo();
+        cargo.args(["build", "--release", "--workspace", "--all-targets"]);
+        self.run(
+            "Building",
+            "the server and the tests in release",
+            &mut cargo,
+        )
+    }
+
     /// Builds the server in release.
     pub(crate) fn build_strand(&self) -> Result<()> {
         let mut cargo = self.cargo();

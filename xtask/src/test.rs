@@ -20,7 +20,7 @@ pub(crate) fn run(session: &Session, allowed: &[&'static str], filter: Option<&s
         &[peers::WGSIM, peers::BOWTIE2_EXAMPLES, peers::CHROMIUM],
         allowed,
     )?);
-    session.build_strand()?;
+    session.build_tests()?;
     libraries_of_examples(session, allowed, filter)?;
 
     let mut cargo = session.cargo();

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::config::GUEST_STACK;
 use crate::ctx::{CallInfo, Ctx, CtxBuilder};
@@ -144,6 +145,13 @@ fn guest_problem(error: &wasmtime::Error, limits: &Limits, ctx: &Ctx) -> Problem
     {
         let detail = format!("the function may hold {} handles", limits.handles);
         return Problem::limit(Limit::Handles, limits.handles, detail);
+    }
+    if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) =
+        error.downcast_ref::<FieldMapError>()
+    {
+        let value = format_bytes(limits.headers as u64);
+        let detail = format!("a set of header fields that the function makes may take {value}");
+        return Problem::limit(Limit::Buffers, value, detail);
     }
     if text.contains("fuel allocated for hostcalls has been exhausted") {
         let value = format_bytes(limits.host_buffers as u64);

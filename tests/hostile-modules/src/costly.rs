@@ -2,7 +2,7 @@
 
 use wasm_encoder::{BlockType, Function, MemArg, ValType};
 
-use crate::module::{Program, empty};
+use crate::module::Program;
 use crate::random::Random;
 
 /// Values that are alive all through the enormous function: far more than any machine has
@@ -65,7 +65,7 @@ pub fn many_functions(count: u32) -> Vec<u8> {
     Program::new(vec![function; count as usize]).encode()
 }
 
-/// A function of `depth` blocks, one inside the other.
+/// A function of `depth` blocks, one inside the other; three bytes each.
 pub fn deep_nesting(depth: u32) -> Vec<u8> {
     let mut function = Function::new([]);
     let mut code = function.instructions();
@@ -79,35 +79,35 @@ pub fn deep_nesting(depth: u32) -> Vec<u8> {
     Program::new(vec![function]).encode()
 }
 
-/// A function that branches to one of `targets` places, told apart by a number that is known only
-/// when it runs. A target takes one byte or two.
-pub fn enormous_br_table(targets: u32) -> Vec<u8> {
+/// A function with so many `tables`, each of which branches to one of `targets` places, told apart
+/// by a number that is known only when it runs. A target takes one byte or two. Wasmtime refuses to
+/// compile more than 65520 targets of one table.
+pub fn enormous_br_tables(tables: u32, targets: u32) -> Vec<u8> {
     const BLOCKS: u32 = 256;
-    let mut function = Function::new([(1, ValType::I32)]);
-    let mut code = function.instructions();
-    for _ in 0..BLOCKS {
-        code.block(BlockType::Empty);
-    }
-    let table: Vec<u32> = (0..targets).map(|target| target % BLOCKS).collect();
-    let byte = MemArg {
+    let memory = |align| MemArg {
         offset: 0,
-        align: 0,
+        align,
         memory_index: 0,
     };
-    code.i32_const(0).i32_load8_u(byte).br_table(table, 0);
-    // Behind each block another sum, so that no two targets are the same.
-    for block in 0..BLOCKS {
-        code.end()
-            .local_get(0)
-            .i32_const(block as i32)
-            .i32_add()
-            .local_set(0);
+    let mut function = Function::new([(1, ValType::I32)]);
+    let mut code = function.instructions();
+    for _ in 0..tables {
+        for _ in 0..BLOCKS {
+            code.block(BlockType::Empty);
+        }
+        let table: Vec<u32> = (0..targets).map(|target| target % BLOCKS).collect();
+        code.local_get(0)
+            .i32_load8_u(memory(0))
+            .br_table(table, BLOCKS - 1);
+        // Behind each block another sum, so that no two targets are the same.
+        for block in 0..BLOCKS {
+            code.end()
+                .local_get(0)
+                .i32_const(block as i32)
+                .i32_add()
+                .local_set(0);
+        }
     }
-    code.i32_const(8).local_get(0).i32_store(MemArg {
-        offset: 0,
-        align: 2,
-        memory_index: 0,
-    });
-    code.end();
-    Program::new(vec![function, empty()]).encode()
+    code.i32_const(8).local_get(0).i32_store(memory(2)).end();
+    Program::new(vec![function]).encode()
 }

@@ -14,7 +14,7 @@ mod random;
 mod strange;
 
 pub use broken::{corrupted, not_wasm, truncated};
-pub use costly::{deep_nesting, enormous_br_table, enormous_function, many_functions};
+pub use costly::{deep_nesting, enormous_br_tables, enormous_function, many_functions};
 pub use greedy::{grows_memories, grows_table, many_memories, memory_of, table_of};
 pub use strange::{exports_nothing, imports_unknown_function, imports_unknown_interface};
 

@@ -1,16 +1,14 @@
 //! Valid WebAssembly that no host knows what to do with.
 
 use wasm_encoder::{
-    CodeSection, Component, ComponentExportKind, ComponentExportSection, ComponentImportSection,
+    Alias, CanonicalFunctionSection, CodeSection, Component, ComponentAliasSection,
+    ComponentExportKind, ComponentExportSection, ComponentImportSection, ComponentInstanceSection,
     ComponentTypeRef, ComponentTypeSection, ComponentValType, EntityType, ExportKind,
-    ExportSection, FunctionSection, ImportSection, InstanceType, MemorySection, Module,
-    TypeSection,
+    ExportSection, Function, FunctionSection, ImportSection, InstanceSection, InstanceType,
+    MemorySection, Module, ModuleArg, ModuleSection, TypeSection, ValType,
 };
 
 use crate::module::{empty, memory};
-
-/// The interface that [`imports_unknown_interface`] imports.
-const UNKNOWN: &str = "example:unknown/thing@1.0.0";
 
 /// A module whose only export is a function `unheard-of`.
 pub fn exports_nothing() -> Vec<u8> {
@@ -58,27 +56,72 @@ pub fn imports_unknown_function() -> Vec<u8> {
     module.finish()
 }
 
-/// A component that is a command by its export (`wasi:cli/run@0.2.0`) and takes that very instance
-/// from an import that nobody has, `example:unknown/thing@1.0.0`. It has no `_start`.
+/// A component that is a command of WASI 0.2 and wants an instance that nobody has,
+/// `example:unknown/thing@1.0.0`.
 pub fn imports_unknown_interface() -> Vec<u8> {
-    let mut instance = InstanceType::new();
-    instance.ty().defined_type().result(None, None);
-    instance
-        .ty()
-        .function()
-        .params(None::<(&str, ComponentValType)>)
-        .result(Some(ComponentValType::Type(0)));
-    instance.export("run", ComponentTypeRef::Func(1));
+    let mut unknown = InstanceType::new();
+    unknown.ty().function().params(NO_PARAMS).result(None);
+    unknown.export("touch", ComponentTypeRef::Func(0));
     let mut types = ComponentTypeSection::new();
-    types.ty().instance(&instance);
+    types.ty().instance(&unknown);
+    types.defined_type().result(None, None);
+    let result = Some(ComponentValType::Type(1));
+    types.function().params(NO_PARAMS).result(result);
+
     let mut imports = ComponentImportSection::new();
-    imports.import(UNKNOWN, ComponentTypeRef::Instance(0));
+    imports.import("example:unknown/thing@1.0.0", ComponentTypeRef::Instance(0));
+
+    // What follows is `run`: a core function that returns 0, for success, lifted.
+    let core = returns_zero();
+    let mut instances = InstanceSection::new();
+    instances.instantiate(0, NO_ARGUMENTS);
+    let mut aliases = ComponentAliasSection::new();
+    aliases.alias(Alias::CoreInstanceExport {
+        instance: 0,
+        kind: ExportKind::Func,
+        name: "run",
+    });
+    let mut lifted = CanonicalFunctionSection::new();
+    lifted.lift(0, 2, []);
+    let mut run = ComponentInstanceSection::new();
+    run.export_items([("run", ComponentExportKind::Func, 0)]);
     let mut exports = ComponentExportSection::new();
-    exports.export("wasi:cli/run@0.2.0", ComponentExportKind::Instance, 0, None);
+    // Instance 0 is the import.
+    exports.export("wasi:cli/run@0.2.0", ComponentExportKind::Instance, 1, None);
+
     let mut component = Component::new();
     component
         .section(&types)
         .section(&imports)
+        .section(&ModuleSection(&core))
+        .section(&instances)
+        .section(&aliases)
+        .section(&lifted)
+        .section(&run)
         .section(&exports);
     component.finish()
+}
+
+const NO_PARAMS: [(&str, ComponentValType); 0] = [];
+const NO_ARGUMENTS: [(&str, ModuleArg); 0] = [];
+
+/// A core module with a function `run` that returns 0.
+fn returns_zero() -> Module {
+    let mut types = TypeSection::new();
+    types.ty().function([], [ValType::I32]);
+    let mut functions = FunctionSection::new();
+    functions.function(0);
+    let mut exports = ExportSection::new();
+    exports.export("run", ExportKind::Func, 0);
+    let mut function = Function::new([]);
+    function.instructions().i32_const(0).end();
+    let mut code = CodeSection::new();
+    code.function(&function);
+    let mut module = Module::new();
+    module
+        .section(&types)
+        .section(&functions)
+        .section(&exports)
+        .section(&code);
+    module
 }

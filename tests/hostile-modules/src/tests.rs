@@ -58,7 +58,7 @@ fn programs_are_valid_and_have_a_start() {
         enormous_function(10_001),
         many_functions(5000),
         deep_nesting(5000),
-        enormous_br_table(100_000),
+        enormous_br_tables(3, 100_000),
         memory_of(65536),
         table_of(u32::MAX),
         many_memories(100),
@@ -97,7 +97,7 @@ fn what_is_asked_for_is_there() {
     assert_eq!(count(&enormous_function(77), "Loop"), 1);
     assert_eq!(count(&grows_table(), "TableGrow"), 1);
     assert_eq!(count(&grows_memories(7), "MemoryGrow"), 7);
-    let bytes = enormous_br_table(1000);
+    let bytes = enormous_br_tables(2, 1000);
     for payload in Parser::new(0).parse_all(&bytes) {
         let Payload::CodeSectionEntry(body) = payload.unwrap() else {
             continue;
@@ -110,7 +110,7 @@ fn what_is_asked_for_is_there() {
             }
         }
     }
-    assert_eq!(count(&bytes, "BrTable"), 1);
+    assert_eq!(count(&bytes, "BrTable"), 2);
 }
 
 #[test]

@@ -112,7 +112,11 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
             }
         }
     };
-    let Ended(result, unsent) = result;
+    let Ended(result, mut unsent) = result;
+    // What a guest wrote before it failed is given before the failure is told.
+    if let Some(first) = unsent.as_mut().and_then(|body| body.try_recv().ok()) {
+        respond(Some(first), unsent.take());
+    }
     match result {
         Err(failure) => outcome.fail(problem_of(failure, &function, store.data())),
         Ok(0) => respond(None, unsent),

@@ -104,10 +104,10 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     // Others may be at work in the same instance: then it runs on.
     let task = AbortOnDrop(seat.abort_handle().filter(|_| reuse.concurrency == 1));
     let head = tokio::select! {
-        // A problem ends the call even if the guest never hears of it.
+        // As in the other worlds: what has begun first.
         biased;
-        problem = outcome.failed() => return Err(problem),
         head = &mut answer => head,
+        problem = outcome.failed() => return Err(problem),
     };
     match head {
         Ok(Ok(response)) => Ok(response.map(|inner| {

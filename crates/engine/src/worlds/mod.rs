@@ -29,10 +29,12 @@ pub(crate) async fn answer(
 ) -> Result<Response<Body>, Problem> {
     let abort = AbortOnDrop(Some(task.abort_handle()));
     let head = tokio::select! {
-        // A problem ends the call even if the guest never hears of it.
+        // An answer that has begun is given, even if the call has failed since:
+        // its body says so. Without one a problem ends the call, even if the guest
+        // never hears of it.
         biased;
-        problem = outcome.failed() => return Err(problem),
         head = head => head,
+        problem = outcome.failed() => return Err(problem),
     };
     match head {
         Ok(Ok(response)) => Ok(response.map(|inner| {

@@ -8,7 +8,8 @@ use futures::TryStreamExt;
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use strand_engine::{Body, BodyError, FunctionId, Kind, Problem};
-use strand_node::{Invocation, call_once, is_success};
+use strand_node::{AppDir, Invocation, call_once, is_success};
+use strand_telemetry::Format;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
 
@@ -17,7 +18,10 @@ use crate::cli::RunArgs;
 use crate::report;
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
-    let app = super::read_app(&args.dir, &args.node)?;
+    // What the guest says on its standard error and in its log.
+    let _telemetry = strand_telemetry::init(Format::Auto, "warn,guest=trace")?;
+    let bindings = super::bindings(&args.node);
+    let app = AppDir::read(&args.dir, &|name| bindings.contains_key(name))?;
     let directive = app.directive();
     if !directive.functions.contains_key(&args.function) {
         let names: Vec<_> = directive.functions.keys().map(String::as_str).collect();
@@ -37,7 +41,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         .build()?;
     let code = runtime.block_on(async {
         let loaded = host.load(&app, Some(&args.function)).await?;
-        report::warnings(&app, &loaded.warnings);
         let function = FunctionId {
             app: directive.name.as_str().into(),
             function: args.function.as_str().into(),

@@ -40,7 +40,8 @@ pub enum Hostile {
     /// `/flood-log?n=N`: as above, through `wasi:logging`.
     FloodLog(Count),
     /// `/flood-headers?n=N`: so many response fields of a kilobyte; without `n`, or beyond what the
-    /// host takes, all that it takes. The body says how many and why no more.
+    /// host takes, all that it takes. The body says how many and why no more. (In 0.2 there is no
+    /// error for fields that are too large: Wasmtime ends the guest.)
     FloodHeaders(Count),
     /// `/handles`: makes fields and keeps them, without end.
     Handles,

@@ -3,7 +3,7 @@
 //! | argument | what it does |
 //! |---|---|
 //! | `flood` | writes to standard output without end |
-//! | `exit-before` | ends with 3 before any output |
+//! | `exit-before` | ends with 3 before any output; WASI 0.2 tells the host only that it failed |
 //! | `exit-after` | writes a line and ends with 3 |
 //! | `never-read` | ends well without a look at standard input |
 //! | `read-forever` | reads standard input to its end, and again, without end |
