@@ -20,7 +20,7 @@ impl TestApp {
         let app = Self { dir };
         app.write(
             "directive.yaml",
-            &format!(
+            format!(
                 "apiVersion: strand.dev/v1alpha1\nkind: App\nmetadata: {{ name: test }}\nspec:\n  version: 0.1.0\n{spec}"
             ),
         );

@@ -91,7 +91,7 @@ fn genome(draws: &mut Draws) -> String {
         let mut line = String::new();
         for position in 0..length {
             let base = match position % 7919 {
-                0..150 => 'N',
+                0..=150 => 'N',
                 151..400 => ['a', 'c', 'g', 't'][usize::try_from(draws.below(4)).unwrap()],
                 _ => ['A', 'C', 'G', 'T'][usize::try_from(draws.below(4)).unwrap()],
             };

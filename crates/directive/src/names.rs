@@ -155,6 +155,8 @@ mod tests {
             ("walls", Some("wall")),
             ("concurency", Some("concurrency")),
             ("concern", None),
+            ("concurncy", Some("concurrency")),
+            ("walxy", None),
             ("disk", None),
             ("", None),
             ("c", None),

@@ -98,7 +98,8 @@ mod tests {
         assert_eq!(third.limit_reached(), Some(Limit::Concurrency));
         assert_eq!(third.status(), 503);
         drop(first);
-        second.await.expect("no panic").expect("gets its turn");
+        let turn = second.await.expect("no panic").expect("gets its turn");
+        drop(turn);
         assert_eq!(admission.waiting.load(Ordering::Relaxed), 0);
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct AnswerBody {
     left: Option<u64>,
     ended: bool,
     broken: bool,
+    /// What it broke off with, while what came before is being written.
+    error: Option<BodyError>,
 }
 
 /// Makes an answer ready to be sent.
@@ -79,6 +81,7 @@ pub(crate) fn seal(
         left,
         ended: false,
         broken: false,
+        error: None,
     };
     Response::from_parts(parts, body)
 }
@@ -142,7 +145,9 @@ impl AnswerBody {
         }
     }
 
-    fn fail(&mut self, error: BodyError) -> Poll<Piece> {
+    /// hyper throws away what it has not written when a body fails. Waiting for one
+    /// turn lets it write that first, so that the client sees how far it came.
+    fn fail(&mut self, error: BodyError, cx: &mut Context<'_>) -> Poll<Piece> {
         self.broken = true;
         if let Some(exchange) = &mut self.exchange {
             exchange.failed(match &error {
@@ -150,7 +155,9 @@ impl AnswerBody {
                 BodyError::Connection(_) => Problem::host_fault("the answer broke off"),
             });
         }
-        Poll::Ready(Some(Err(error)))
+        self.error = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -162,6 +169,9 @@ impl http_body::Body for AnswerBody {
         let this = &mut *self;
         if let Some(progress) = &this.progress {
             progress.asked();
+        }
+        if let Some(error) = this.error.take() {
+            return Poll::Ready(Some(Err(error)));
         }
         let piece = if this.rest.is_empty() {
             match this.next(cx) {
@@ -176,7 +186,7 @@ impl http_body::Body for AnswerBody {
                 this.ended = true;
                 Poll::Ready(None)
             }
-            Some(Err(error)) => this.fail(error),
+            Some(Err(error)) => this.fail(error, cx),
             Some(Ok(frame)) => {
                 let frame = this.cut(frame);
                 if let Some(progress) = &this.progress {
@@ -193,7 +203,7 @@ impl http_body::Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && (self.ended || self.inner.is_end_stream())
+        !self.broken && self.rest.is_empty() && (self.ended || self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -211,8 +221,8 @@ impl Drop for AnswerBody {
             return;
         };
         // hyper does not ask beyond the announced length.
-        let whole = self.is_end_stream() || (self.left == Some(0) && self.rest.is_empty());
-        let complete = whole && !self.broken;
+        let announced = self.left == Some(0) && self.rest.is_empty() && !self.broken;
+        let complete = announced || self.is_end_stream();
         if !complete {
             drop(exchange);
         } else if exchange.link().http2 {

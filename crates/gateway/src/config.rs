@@ -25,9 +25,11 @@ pub struct Config {
     /// waited for it, once that is more than `body_timeout`; 128 by default. Less is
     /// a 400.
     pub body_rate: u64,
-    /// Time in which the client takes nothing of an answer (of HTTP/2: nothing of
-    /// that stream) though there is something for it; 60 seconds by default. Then
-    /// the connection (of HTTP/2: the stream) is cut.
+    /// Time in which the client acknowledges nothing of what was sent, or has no room
+    /// for what there is to send; 60 seconds by default. The kernel watches this (it
+    /// is TCP's user time-out: RFC 5482), because only it sees a client that takes
+    /// its answer slowly but takes it. Of an HTTP/2 stream: time for 128 KiB. Then
+    /// the connection, or the stream, is cut.
     pub write_timeout: Duration,
     /// Connections that are open at once; 10,000 by default. Beyond that none is
     /// accepted: clients wait in the kernel's queue, and cost nothing there, until a

@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its last.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -224,6 +225,9 @@ async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
             biased;
             ended = &mut connection => {
                 if let Err(error) = ended {
+                    if is_timeout(&error) {
+                        link.shared.metrics.connections().timed_out.inc();
+                    }
                     tracing::debug!(peer = %link.peer, %error, "a connection ended early");
                 }
                 return;
@@ -248,6 +252,19 @@ async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
             }
         }
     }
+}
+
+/// Whether the kernel gave the client up.
+fn is_timeout(error: &hyper::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn when(token: CancellationToken, event: Event) -> BoxFuture<'static, Event> {

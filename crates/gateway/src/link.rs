@@ -44,10 +44,6 @@ pub(crate) struct Link {
     phase: AtomicU8,
     /// Counts changes of the phase.
     steps: AtomicU32,
-    /// Whether there is something to write that the client does not take.
-    blocked: AtomicBool,
-    /// Counts writes.
-    writes: AtomicU32,
     /// Exchanges of HTTP/2 that have not ended.
     streams: AtomicU32,
     /// Whether the client may still be sending what nobody will read.
@@ -74,8 +70,6 @@ impl Link {
             http2,
             phase: AtomicU8::new(phase as u8),
             steps: AtomicU32::new(0),
-            blocked: AtomicBool::new(false),
-            writes: AtomicU32::new(0),
             streams: AtomicU32::new(0),
             unread: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
@@ -108,21 +102,6 @@ impl Link {
     pub(crate) fn bytes_came(&self) {
         if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 && !self.http2 {
             self.enter(Phase::Header);
-        }
-    }
-
-    /// Whether a write waits for the client, and how many did not.
-    pub(crate) fn write_progress(&self) -> (bool, u32) {
-        (
-            self.blocked.load(Ordering::Relaxed),
-            self.writes.load(Ordering::Relaxed),
-        )
-    }
-
-    pub(crate) fn wrote(&self, blocked: bool) {
-        self.blocked.store(blocked, Ordering::Relaxed);
-        if !blocked {
-            self.writes.fetch_add(1, Ordering::Relaxed);
         }
     }
 

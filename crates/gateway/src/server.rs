@@ -165,7 +165,7 @@ impl Gateway {
             let own = control.clone();
             let task = async move {
                 let _place = place;
-                match here(stream) {
+                match here(stream, shared.config.write_timeout) {
                     Ok(stream) => connection::serve(stream, shared, (peer, local), own).await,
                     Err(error) => tracing::warn!(%peer, %error, "a connection cannot be used"),
                 }
@@ -203,9 +203,11 @@ fn workers_of(handles: Vec<Handle>) -> Vec<Worker> {
         .collect()
 }
 
-/// Moves a connection from the acceptor's runtime to this one.
-fn here(stream: TcpStream) -> io::Result<TcpStream> {
+/// Moves a connection from the acceptor's runtime to this one, and sets it up.
+fn here(stream: TcpStream, write_timeout: Duration) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
+    let milliseconds = u32::try_from(write_timeout.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(&stream, milliseconds)?;
     TcpStream::from_std(stream.into_std()?)
 }
 

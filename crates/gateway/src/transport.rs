@@ -1,4 +1,4 @@
-//! A connection's bytes, with an eye on how they flow.
+//! A connection's bytes, and what we put between them and hyper.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -47,23 +47,13 @@ impl<IO: Read + Write + Unpin> Transport<IO> {
 
     fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.own.is_empty() {
-            let written = ready!(self.track(cx, |io, cx, own| io.poll_write(cx, own)))?;
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.own))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.own.advance(written);
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn track(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut IO>, &mut Context<'_>, &[u8]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        let polled = write(Pin::new(&mut self.io), cx, &self.own);
-        self.link.wrote(polled.is_pending());
-        polled
     }
 
     /// Whether this is an answer of hyper's own to a request it could not read; then
@@ -156,7 +146,7 @@ impl<IO: Read + Write + Unpin> Write for Transport<IO> {
             return Poll::Ready(Ok(bytes.len()));
         }
         ready!(this.poll_own(cx))?;
-        this.track(cx, |io, cx, _| io.poll_write(cx, bytes))
+        Pin::new(&mut this.io).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -170,7 +160,7 @@ impl<IO: Read + Write + Unpin> Write for Transport<IO> {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
         ready!(this.poll_own(cx))?;
-        this.track(cx, |io, cx, _| io.poll_write_vectored(cx, slices))
+        Pin::new(&mut this.io).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Finds connections that wait too long for their client.
+//! Finds connections that wait too long for their client's next byte.
 
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,6 @@ pub(crate) enum Verdict {
 pub(crate) struct Watch {
     step: u32,
     step_since: Instant,
-    write: u32,
-    write_since: Instant,
     closing_since: Option<Instant>,
 }
 
@@ -31,8 +29,6 @@ impl Watch {
         Self {
             step: 0,
             step_since: now,
-            write: 0,
-            write_since: now,
             closing_since: None,
         }
     }
@@ -49,13 +45,6 @@ impl Watch {
 
     pub(crate) fn look(&mut self, link: &Link, now: Instant) -> Verdict {
         let config = &link.shared.config;
-        let (blocked, write) = link.write_progress();
-        if !blocked || write != self.write {
-            self.write = write;
-            self.write_since = now;
-        } else if now - self.write_since >= config.write_timeout {
-            return Verdict::Cut;
-        }
         let (phase, step) = link.phase();
         if step != self.step {
             self.step = step;

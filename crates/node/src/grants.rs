@@ -26,7 +26,7 @@ pub enum BackendsError {
         /// The resource.
         resource: String,
         /// Why.
-        source: BucketError,
+        source: Box<BucketError>,
     },
     /// A folder for development that cannot be made.
     #[error("resource `{resource}`: the folder {path} cannot be made: {source}")]
@@ -105,7 +105,7 @@ impl Backends {
             };
             let bucket = bucket.map_err(|source| BackendsError::Bucket {
                 resource: name.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
             buckets.insert(name.to_owned(), bucket);
         }

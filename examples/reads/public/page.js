@@ -147,6 +147,8 @@ async function run(event) {
 }
 
 form.addEventListener("submit", run);
+// A control in a closed part cannot be shown with what is wrong with it.
+form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 form.addEventListener("input", (event) => {
   event.target.removeAttribute("aria-invalid");
   if (event.target.name === "reference") fillSequences();

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use strand_engine::{CallInfo, FunctionId, RequestId};
-use tokio::io::AsyncWrite;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use wasmtime_wasi::cli::StdoutStream as _;

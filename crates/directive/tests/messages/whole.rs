@@ -250,6 +250,28 @@ spec:
     );
 }
 
+/// Guesses cost time, so there is an end to them as well.
+#[test]
+fn guesses_end_where_telling_ends() {
+    let help = |problems_before: usize| {
+        let fields: String = (0..problems_before)
+            .map(|i| format!("\n    field{i}: x"))
+            .collect();
+        let text = crate::app(&format!(
+            "routes: [{{ path: /, function: simulat }}]\nfunctions:\n  simulate:\n    source: {{ file: f }}{fields}"
+        ));
+        parse(&text).problems[0].help.clone()
+    };
+    assert_eq!(
+        help(MAX_PROBLEMS - 1).as_deref(),
+        Some("did you mean `simulate`?")
+    );
+    assert_eq!(
+        help(MAX_PROBLEMS).as_deref(),
+        Some("declare it in `spec.functions`, which has `simulate`")
+    );
+}
+
 #[test]
 fn there_is_an_end_to_it() {
     let fields = |count: usize| {

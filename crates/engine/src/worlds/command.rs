@@ -104,9 +104,8 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
             result = &mut guest => Ended(result, Some(body)),
             first = body.recv() => {
                 // None: the guest closed its output, or dropped it, and goes on.
-                match first {
-                    Some(first) => respond(Some(first), Some(body)),
-                    None => {}
+                if let Some(first) = first {
+                    respond(Some(first), Some(body));
                 }
                 Ended(guest.await, None)
             }

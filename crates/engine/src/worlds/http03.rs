@@ -31,7 +31,7 @@ use crate::function::{Function, Job, Reuse};
 use crate::outcome::{AbortOnDrop, AnswerBody};
 use crate::problem::Problem;
 
-use instance::{Accepted, Instance, Next, Seat};
+use instance::{Accepted, Instance, Seat, Taken};
 
 /// How long an instance waits for its next request.
 const IDLE: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ impl Handler {
     }
 
     /// Gives the request to an instance of this thread that has room, or back.
-    fn seat(&self, request: Accepted) -> Result<Seat, Accepted> {
+    fn seat(&self, request: Box<Accepted>) -> Result<Seat, Box<Accepted>> {
         let mut request = request;
         let mut open = self.open();
         let mut index = 0;
@@ -87,19 +87,20 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     let reuse = function.reuse();
     let outcome = job.outcome;
     let (head, mut answer) = oneshot::channel();
-    let request = Accepted {
+    // Boxed: it may be handed on, and back.
+    let request = Box::new(Accepted {
         request: job.request,
         info: job.info,
         head,
         outcome: Arc::downgrade(&outcome),
         permit: job.permit,
-    };
+    });
     let seat = if reuse.requests == 1 {
-        start(function, handler, reuse, request)
+        start(function, handler, reuse, *request)
     } else {
         handler
             .seat(request)
-            .unwrap_or_else(|request| start(function, handler, reuse, request))
+            .unwrap_or_else(|request| start(function, handler, reuse, *request))
     };
     // Others may be at work in the same instance: then it runs on.
     let task = AbortOnDrop(seat.abort_handle().filter(|_| reuse.concurrency == 1));
@@ -201,10 +202,8 @@ async fn serve(
             biased;
             Some(result) = running.next(), if !running.is_empty() => result?,
             next = instance.next(IDLE) => match next {
-                Next::Request(id, request, info) => {
-                    running.push(handle(accessor, service, instance, id, request, info));
-                }
-                Next::Closed => break,
+                Some(taken) => running.push(handle(accessor, service, instance, taken)),
+                None => break,
             },
         }
     }
@@ -219,10 +218,9 @@ async fn handle(
     accessor: &Accessor<Ctx>,
     service: &Service,
     instance: &Instance,
-    id: u32,
-    request: Request<Body>,
-    info: CallInfo,
+    taken: Taken,
 ) -> wasmtime::Result<()> {
+    let Taken { id, request, info } = taken;
     let request = with_authority(request);
     let (request, sent) = accessor.with(|mut store| {
         let ctx = store.data_mut();

@@ -274,7 +274,9 @@ async fn a_client_may_take_its_answer_slowly() {
     let mut read = 0;
     let mut piece = vec![0; 300 << 10];
     while read < size {
-        read += client.stream.read(&mut piece).await.unwrap();
+        let length = client.stream.read(&mut piece).await.unwrap();
+        assert!(length > 0, "cut after {read}");
+        read += length;
         // Never for as long as the limit, in all much longer.
         if start.elapsed() < SHORT * 3 {
             sleep(SHORT / 4).await;

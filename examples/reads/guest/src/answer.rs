@@ -37,7 +37,7 @@ pub fn wants_body(request: &IncomingRequest) -> Result<bool, Problem> {
     match request.method() {
         Method::Get => Ok(true),
         Method::Head => Ok(false),
-        _ => Err(Problem::method("GET, HEAD")),
+        _ => Err(Problem::method()),
     }
 }
 
@@ -72,7 +72,9 @@ impl Pending {
     /// [`Broken`].
     pub fn problem(self, problem: &Problem) -> Result<(), Broken> {
         let mut fields = vec![("content-type", problem::CONTENT_TYPE)];
-        fields.extend(problem.allow.map(|allow| ("allow", allow)));
+        if problem.status == 405 {
+            fields.push(("allow", problem::METHODS));
+        }
         let answer = self.start(problem.status, &fields)?;
         answer.write(&problem.to_json())?;
         answer.finish()

@@ -5,6 +5,9 @@ use serde::Serialize;
 /// The content type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
+/// The methods that the functions take, as the field `Allow` of a 405 has them.
+pub const METHODS: &str = "GET, HEAD";
+
 /// An answer that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -23,9 +26,6 @@ pub struct Problem {
     /// What there is instead of what was asked for; at most [`MOST_LISTED`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<Vec<String>>,
-    /// The methods that are allowed, for the `Allow` field of the answer.
-    #[serde(skip)]
-    pub allow: Option<&'static str>,
 }
 
 /// Names that a problem lists at most.
@@ -40,7 +40,6 @@ impl Problem {
             detail,
             field: None,
             available: None,
-            allow: None,
         }
     }
 
@@ -79,18 +78,15 @@ impl Problem {
         Self::new("urn:strand:problem:not-found", "Not found", 404, detail)
     }
 
-    /// A method other than the allowed ones.
-    pub fn method(allow: &'static str) -> Self {
-        let detail = format!("allowed here: {allow}");
-        Self {
-            allow: Some(allow),
-            ..Self::new(
-                "urn:strand:problem:method-not-allowed",
-                "Method not allowed",
-                405,
-                detail,
-            )
-        }
+    /// A method other than those of [`METHODS`].
+    pub fn method() -> Self {
+        let detail = format!("allowed here: {METHODS}");
+        Self::new(
+            "urn:strand:problem:method-not-allowed",
+            "Method not allowed",
+            405,
+            detail,
+        )
     }
 
     /// A function that is not set up as it has to be.

@@ -175,7 +175,7 @@ impl<'a> Pairs<'a> {
             if !source.left(position, &mut self.left)
                 || !source.right(position + distance - 1, &mut self.right)
             {
-                // wgsim counts anew after a read that came out short.
+                // wgsim counts anew after a read that failed.
                 ambiguous = 0;
                 continue;
             }

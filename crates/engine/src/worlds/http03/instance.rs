@@ -39,7 +39,7 @@ struct Live {
 
 #[derive(Default)]
 struct State {
-    inbox: VecDeque<(u32, Request<Body>, CallInfo)>,
+    inbox: VecDeque<Taken>,
     live: Vec<Live>,
     /// Requests whose callers have not had all of their answer.
     seats: u32,
@@ -59,12 +59,11 @@ pub(super) struct Instance {
     arrived: Notify,
 }
 
-/// What an instance is to do next.
-pub(super) enum Next {
-    /// Serve this request.
-    Request(u32, Request<Body>, CallInfo),
-    /// Nothing more will come.
-    Closed,
+/// A request that the instance is to serve, with the number it is answered by.
+pub(super) struct Taken {
+    pub(super) id: u32,
+    pub(super) request: Request<Body>,
+    pub(super) info: CallInfo,
 }
 
 /// A request's place at its instance, held until its answer has been sent.
@@ -109,7 +108,7 @@ impl Instance {
     }
 
     /// Takes a request if it comes from this thread and there is room.
-    pub(super) fn offer(self: &Arc<Self>, request: Accepted) -> Result<Seat, Accepted> {
+    pub(super) fn offer(self: &Arc<Self>, request: Box<Accepted>) -> Result<Seat, Box<Accepted>> {
         let mut state = self.state();
         if state.closed
             || state.seats >= self.reuse.concurrency
@@ -117,7 +116,7 @@ impl Instance {
         {
             return Err(request);
         }
-        let seat = self.take(&mut state, request);
+        let seat = self.take(&mut state, *request);
         drop(state);
         self.arrived.notify_one();
         Ok(seat)
@@ -133,9 +132,12 @@ impl Instance {
             head: Some(request.head),
             outcome: request.outcome,
         });
-        state
-            .inbox
-            .push_back((state.taken, request.request, request.info));
+        let taken = Taken {
+            id: state.taken,
+            request: request.request,
+            info: request.info,
+        };
+        state.inbox.push_back(taken);
         Seat {
             instance: Arc::clone(self),
             permit: Some(request.permit),
@@ -152,17 +154,17 @@ impl Instance {
         let _ = self.abort.set(abort);
     }
 
-    /// The next request; closes the instance when none comes for so long while
-    /// nobody waits for an answer.
-    pub(super) async fn next(&self, idle: Duration) -> Next {
+    /// The next request, or `None` when nothing more will come: closes the
+    /// instance when none comes for so long while nobody waits for an answer.
+    pub(super) async fn next(&self, idle: Duration) -> Option<Taken> {
         loop {
             {
                 let mut state = self.state();
-                if let Some((id, request, info)) = state.inbox.pop_front() {
-                    return Next::Request(id, request, info);
+                if let Some(taken) = state.inbox.pop_front() {
+                    return Some(taken);
                 }
                 if state.closed {
-                    return Next::Closed;
+                    return None;
                 }
             }
             let arrived = tokio::time::timeout(idle, self.arrived.notified()).await;

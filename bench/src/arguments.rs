@@ -1,0 +1,136 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+Measures Strand side by side with the peers that are installed.
+
+cargo xtask bench [NAME] [OPTIONS]
+
+NAME (all of them, one after the other, without a name)
+  http    hello world over HTTP: requests a second, latency, CPU time of the server
+  start   from exec to the first answer; a call in process; memory
+  reads   simulated sequencing reads of E. coli, against wgsim
+
+OPTIONS
+  --install-peers  install the peers that are missing first (wasmtime takes a while to compile)
+  --rounds N       interleaved rounds of `http` and `reads` [5]
+  --seconds N      what one measurement of `http` takes, after a second of warming up [5]
+  --help           this text
+
+Figures go to the standard output and, as JSON, to target/bench/NAME.json.";
+
+/// A thing to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bench {
+    Http,
+    Start,
+    Reads,
+}
+
+/// All of them, in the order in which they run.
+const ALL: [Bench; 3] = [Bench::Http, Bench::Start, Bench::Reads];
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    pub(crate) benches: Vec<Bench>,
+    pub(crate) install_peers: bool,
+    /// Interleaved rounds.
+    pub(crate) rounds: usize,
+    /// What one measurement over HTTP takes.
+    pub(crate) window: Duration,
+    pub(crate) help: bool,
+}
+
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// When it says something that we do not know.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments> {
+    let mut parsed = Arguments {
+        benches: Vec::new(),
+        install_peers: false,
+        rounds: 5,
+        window: Duration::from_secs(5),
+        help: false,
+    };
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            lexopt::Arg::Value(name) => parsed.benches.push(named(&name.to_string_lossy())?),
+            lexopt::Arg::Long("install-peers") => parsed.install_peers = true,
+            lexopt::Arg::Long("rounds") => {
+                parsed.rounds = positive(&mut parser, "--rounds")? as usize;
+            }
+            lexopt::Arg::Long("seconds") => {
+                parsed.window = Duration::from_secs(positive(&mut parser, "--seconds")?.into());
+            }
+            lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => parsed.help = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if parsed.benches.is_empty() {
+        parsed.benches.extend(ALL);
+    }
+    Ok(parsed)
+}
+
+fn named(name: &str) -> Result<Bench> {
+    Ok(match name {
+        "http" => Bench::Http,
+        "start" => Bench::Start,
+        "reads" => Bench::Reads,
+        other => bail!("nothing called `{other}` to measure; there are: http, start, reads"),
+    })
+}
+
+fn positive(parser: &mut lexopt::Parser, option: &str) -> Result<u16> {
+    use lexopt::ValueExt;
+    match parser.value()?.parse()? {
+        0 => bail!("`{option}` takes a number from 1 to 65535"),
+        number => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Arguments> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn without_a_name_everything_is_measured() {
+        let all = parsed("").unwrap();
+        assert_eq!(all.benches, ALL);
+        assert_eq!((all.rounds, all.window), (5, Duration::from_secs(5)));
+        assert!(!all.install_peers);
+    }
+
+    #[test]
+    fn names_and_options_come_in_any_order() {
+        let some = parsed("--rounds 3 reads --install-peers --seconds=2 http").unwrap();
+        assert_eq!(some.benches, [Bench::Reads, Bench::Http]);
+        assert_eq!((some.rounds, some.window), (3, Duration::from_secs(2)));
+        assert!(some.install_peers);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for line in [
+            "htp",
+            "--round 3",
+            "--rounds 0",
+            "--seconds 70000",
+            "--rounds",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! What `bench http` found, as a table and as JSON.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::machine::{DISTURBED, Machine};
+use crate::peers::World;
+use crate::stats::Spread;
+
+/// The share of its thread that the load may take before it, and not the server, is measured.
+const LOAD_BOUND: f64 = 0.9;
+
+/// One measurement.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Round {
+    pub(crate) requests_per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// CPU time of the server's process per answer.
+    pub(crate) server_cpu_us: f64,
+    /// How much of its one thread the load took, 0 to 1.
+    pub(crate) load_share: f64,
+    /// How much of the machine other processes took, 0 to 1.
+    pub(crate) others_share: f64,
+}
+
+/// A peer at one number of connections.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cell {
+    pub(crate) connections: usize,
+    /// None when no round counted.
+    pub(crate) requests_per_second: Option<Spread>,
+    /// The median, as a multiple of `wasmtime serve`'s of the same world.
+    pub(crate) ratio: Option<f64>,
+    p50_us: Option<Spread>,
+    p99_us: Option<Spread>,
+    server_cpu_us: Option<Spread>,
+    rounds: Vec<Round>,
+    /// Why measurements did not count. Each was repeated once.
+    void: Vec<String>,
+    /// Rounds whose repetition did not count either.
+    lost: usize,
+}
+
+impl Cell {
+    pub(crate) fn new(
+        connections: usize,
+        rounds: Vec<Round>,
+        void: Vec<String>,
+        lost: usize,
+    ) -> Self {
+        let spread = |figure: fn(&Round) -> f64| Spread::of(rounds.iter().map(figure));
+        Self {
+            connections,
+            requests_per_second: spread(|round| round.requests_per_second),
+            ratio: None,
+            p50_us: spread(|round| round.p50_us),
+            p99_us: spread(|round| round.p99_us),
+            server_cpu_us: spread(|round| round.server_cpu_us),
+            rounds,
+            void,
+            lost,
+        }
+    }
+}
+
+/// A line of the table.
+#[derive(Debug, Serialize)]
+pub(crate) struct PeerReport {
+    pub(crate) name: &'static str,
+    pub(crate) world: World,
+    /// Whether the others of its world are compared with it.
+    pub(crate) reference: bool,
+    pub(crate) isolation: &'static str,
+    pub(crate) command: String,
+    /// Of ours: the function in the Directive.
+    pub(crate) directive: Option<String>,
+    pub(crate) body_bytes: usize,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// A peer that is not installed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Missing {
+    pub(crate) name: &'static str,
+    pub(crate) why: String,
+}
+
+/// What must be reached.
+#[derive(Debug, Serialize)]
+pub(crate) struct Target {
+    pub(crate) peer: &'static str,
+    pub(crate) connections: usize,
+    pub(crate) at_least: f64,
+    /// None when one of the two was not measured.
+    pub(crate) ratio: Option<f64>,
+    pub(crate) met: Option<bool>,
+}
+
+/// Who must be how much faster than `wasmtime serve` of the same world, at 32 connections.
+const TARGETS: [(&str, f64); 2] = [("strand 0.2 fresh", 2.5), ("strand 0.3 reused", 1.2)];
+const TARGET_CONNECTIONS: usize = 32;
+
+/// Everything.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    machine: Machine,
+    load: String,
+    rounds: usize,
+    warm_up_seconds: f64,
+    window_seconds: f64,
+    peers: Vec<PeerReport>,
+    missing: Vec<Missing>,
+    targets: Vec<Target>,
+}
+
+impl Report {
+    pub(crate) fn new(
+        machine: Machine,
+        rounds: usize,
+        warm_up: Duration,
+        window: Duration,
+        mut peers: Vec<PeerReport>,
+        missing: Vec<Missing>,
+    ) -> Self {
+        compare(&mut peers);
+        let targets = TARGETS
+            .map(|(peer, at_least)| target(&peers, peer, at_least))
+            .into();
+        Self {
+            machine,
+            load: "strand-bench's own, the same for all: one thread, HTTP/1.1 keep-alive, closed \
+                   loop, every answer's status and body checked"
+                .to_owned(),
+            rounds,
+            warm_up_seconds: warm_up.as_secs_f64(),
+            window_seconds: window.as_secs_f64(),
+            peers,
+            missing,
+            targets,
+        }
+    }
+
+    /// Rounds that count for nobody, because their repetition was void too.
+    pub(crate) fn lost(&self) -> usize {
+        self.cells().map(|(_, cell)| cell.lost).sum()
+    }
+
+    fn cells(&self) -> impl Iterator<Item = (&PeerReport, &Cell)> {
+        self.peers
+            .iter()
+            .flat_map(|peer| peer.cells.iter().map(move |cell| (peer, cell)))
+    }
+}
+
+/// Fills in the ratios.
+fn compare(peers: &mut [PeerReport]) {
+    let references: Vec<(World, Vec<Option<Spread>>)> = peers
+        .iter()
+        .filter(|peer| peer.reference)
+        .map(|peer| {
+            let figures = peer.cells.iter().map(|cell| cell.requests_per_second);
+            (peer.world, figures.collect())
+        })
+        .collect();
+    for peer in peers {
+        let Some((_, reference)) = references.iter().find(|(world, _)| *world == peer.world) else {
+            continue;
+        };
+        for (cell, reference) in peer.cells.iter_mut().zip(reference) {
+            cell.ratio = cell
+                .requests_per_second
+                .zip(*reference)
+                .map(|(own, reference)| own.median / reference.median);
+        }
+    }
+}
+
+fn target(peers: &[PeerReport], peer: &'static str, at_least: f64) -> Target {
+    let ratio = peers
+        .iter()
+        .find(|report| report.name == peer)
+        .and_then(|report| {
+            let mut cells = report.cells.iter();
+            cells.find(|cell| cell.connections == TARGET_CONNECTIONS)
+        })
+        .and_then(|cell| cell.ratio);
+    Target {
+        peer,
+        connections: TARGET_CONNECTIONS,
+        at_least,
+        ratio,
+        met: ratio.map(|ratio| ratio >= at_least),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "hello world over HTTP/1.1: {}", self.machine)?;
+        writeln!(
+            f,
+            "{} interleaved rounds of {} s after {} s of warming up; medians (minimum to maximum)",
+            self.rounds, self.window_seconds, self.warm_up_seconds
+        )?;
+        writeln!(f, "load: {}\n", self.load)?;
+        for peer in &self.peers {
+            writeln!(f, "{}: {}", peer.name, peer.isolation)?;
+            writeln!(f, "  {}", peer.command)?;
+            if let Some(directive) = &peer.directive {
+                writeln!(f, "  {directive}")?;
+            }
+        }
+        for missing in &self.missing {
+            writeln!(f, "{}: {}", missing.name, missing.why)?;
+        }
+        for connections in crate::http::CONNECTIONS {
+            self.table(f, connections)?;
+        }
+        writeln!(f)?;
+        for target in &self.targets {
+            target.write(f)?;
+        }
+        self.warn(f)
+    }
+}
+
+impl Report {
+    fn table(&self, f: &mut fmt::Formatter<'_>, connections: usize) -> fmt::Result {
+        writeln!(
+            f,
+            "\n{:<20} {:>28} {:>7} {:>9} {:>9} {:>8}  isolation",
+            format!("{connections} connections"),
+            "requests a second",
+            "ratio",
+            "p50 µs",
+            "p99 µs",
+            "CPU µs"
+        )?;
+        for (peer, cell) in self.cells() {
+            if cell.connections != connections {
+                continue;
+            }
+            let Some(requests) = cell.requests_per_second else {
+                let why = cell.void.last().map_or("not measured", String::as_str);
+                writeln!(f, "{:<20} void: {why}", peer.name)?;
+                continue;
+            };
+            let ratio = cell
+                .ratio
+                .map_or_else(|| "-".to_owned(), |it| format!("{it:.2}"));
+            // Both come from the same rounds as the requests.
+            let median = |spread: Option<Spread>| spread.map_or(0.0, |spread| spread.median);
+            writeln!(
+                f,
+                "{:<20} {:>28} {ratio:>7} {:>9.0} {:>9.0} {:>8.1}  {}",
+                peer.name,
+                format!("{requests:.0}"),
+                median(cell.p50_us),
+                median(cell.p99_us),
+                median(cell.server_cpu_us),
+                peer.isolation
+            )?;
+        }
+        Ok(())
+    }
+
+    fn warn(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (peer, cell) in self.cells() {
+            let (name, connections) = (peer.name, cell.connections);
+            for why in &cell.void {
+                writeln!(f, "void: {name} at {connections} connections: {why}")?;
+            }
+            if cell.lost > 0 {
+                writeln!(
+                    f,
+                    "lost: {name} at {connections} connections: {} of {} rounds, void when repeated too",
+                    cell.lost, self.rounds
+                )?;
+            }
+            let bound = cell
+                .rounds
+                .iter()
+                .filter(|round| round.load_share > LOAD_BOUND);
+            if bound.count() > 0 {
+                writeln!(
+                    f,
+                    "bound by the load: {name} at {connections} connections could be faster than this load can ask"
+                )?;
+            }
+        }
+        let others = self
+            .cells()
+            .flat_map(|(_, cell)| cell.rounds.iter().map(|round| round.others_share));
+        match Spread::of(others) {
+            Some(others) if others.max > DISTURBED => writeln!(
+                f,
+                "disturbed: other processes took {:.0}% of the machine in a measurement (median), {:.0}% at most",
+                others.median * 100.0,
+                others.max * 100.0
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Target {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            peer,
+            connections,
+            at_least,
+            ..
+        } = self;
+        write!(
+            f,
+            "target: {peer} at {connections} connections at least {at_least} times `wasmtime serve`: "
+        )?;
+        match (self.met, self.ratio) {
+            (Some(met), Some(ratio)) => {
+                let said = if met { "met" } else { "missed" };
+                writeln!(f, "{said}, {ratio:.2} times")
+            }
+            _ => writeln!(f, "not measured"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(requests_per_second: f64, others_share: f64) -> Round {
+        Round {
+            requests_per_second,
+            p50_us: 10.0,
+            p99_us: 20.0,
+            server_cpu_us: 30.0,
+            load_share: 0.5,
+            others_share,
+        }
+    }
+
+    fn peer(name: &'static str, world: World, figures: &[f64], lost: usize) -> PeerReport {
+        let cell = |connections| {
+            let rounds = figures.iter().map(|figure| round(*figure, 0.0)).collect();
+            let void = vec!["an answer had the status 503".to_owned(); lost * 2];
+            Cell::new(connections, rounds, void, lost)
+        };
+        PeerReport {
+            name,
+            world,
+            reference: name.starts_with("wasmtime"),
+            isolation: "an instance per request",
+            command: name.to_owned(),
+            directive: None,
+            body_bytes: 21,
+            cells: crate::http::CONNECTIONS.map(cell).into(),
+        }
+    }
+
+    fn report(peers: Vec<PeerReport>) -> Report {
+        let machine = Machine {
+            processor: "P".into(),
+            cores: 2,
+            kernel: "6".into(),
+            memory: 1 << 30,
+            load_average: 0.0,
+        };
+        Report::new(
+            machine,
+            3,
+            Duration::from_secs(1),
+            Duration::from_secs(5),
+            peers,
+            Vec::new(),
+        )
+    }
+
+    #[test]
+    fn medians_are_compared_within_a_world() {
+        let report = report(vec![
+            peer("strand 0.2 fresh", World::Http02, &[30.0, 20.0, 90.0], 0),
+            peer("wasmtime serve 0.2", World::Http02, &[12.0, 1.0, 10.0], 0),
+            peer("strand 0.3 reused", World::Http03, &[11.0], 0),
+            peer("wasmtime serve 0.3", World::Http03, &[10.0], 0),
+            peer("workerd", World::JavaScript, &[10.0], 0),
+        ]);
+        let ratios: Vec<_> = report
+            .peers
+            .iter()
+            .map(|peer| peer.cells[1].ratio)
+            .collect();
+        assert_eq!(ratios, [Some(3.0), Some(1.0), Some(1.1), Some(1.0), None]);
+        let met: Vec<_> = report.targets.iter().map(|target| target.met).collect();
+        assert_eq!(met, [Some(true), Some(false)]);
+        let text = report.to_string();
+        assert!(
+            text.contains("met, 3.00 times") && text.contains("missed, 1.10 times"),
+            "{text}"
+        );
+        assert_eq!(report.lost(), 0);
+        assert!(!text.contains("disturbed"), "{text}");
+    }
+
+    #[test]
+    fn void_rounds_are_told_and_missing_peers_decide_nothing() {
+        let report = report(vec![peer("strand 0.2 fresh", World::Http02, &[], 1)]);
+        assert_eq!(report.lost(), 3);
+        assert_eq!(report.targets[0].met, None);
+        let text = report.to_string();
+        assert!(
+            text.contains("void: an answer had the status 503"),
+            "{text}"
+        );
+        assert!(
+            text.contains("1 of 3 rounds, void when repeated too"),
+            "{text}"
+        );
+        assert!(text.contains("not measured"), "{text}");
+    }
+
+    #[test]
+    fn a_machine_that_others_use_is_told() {
+        let mut disturbed = peer("workerd", World::JavaScript, &[1.0], 0);
+        disturbed.cells[0].rounds[0] = round(1.0, 0.4);
+        let text = report(vec![disturbed]).to_string();
+        assert!(text.contains("40% at most"), "{text}");
+    }
+}

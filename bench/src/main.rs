@@ -1,0 +1,96 @@
+//! Measures Strand side by side with its peers: `cargo xtask bench`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))] // a test's panic is its report
+
+mod answer;
+mod arguments;
+mod http;
+mod http_report;
+mod in_process;
+mod install;
+mod load;
+mod machine;
+mod peers;
+mod process;
+mod reads;
+mod setup;
+mod start;
+mod stats;
+mod strand;
+mod tools;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::arguments::{Arguments, Bench};
+use crate::setup::Setup;
+
+fn main() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in format!("{error:#}").lines() {
+                eprintln!("error: {line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> Result<()> {
+    let arguments = arguments::parse(std::env::args_os().skip(1))?;
+    if arguments.help {
+        println!("{}", arguments::HELP);
+        return Ok(());
+    }
+    // One thread for everything here, because the other cores are for what is measured; and like
+    // the server's own, for calls in process.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        // Dropping what runs kills its servers and removes its folders.
+        tokio::select! {
+            done = run(&arguments) => done,
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("terminated"),
+        }
+    })
+}
+
+async fn run(arguments: &Arguments) -> Result<()> {
+    let setup = Setup::find()?;
+    if arguments.install_peers {
+        install::install(&setup).await?;
+    }
+    for bench in &arguments.benches {
+        match bench {
+            Bench::Http => {
+                let (report, file) = http::run(&setup, arguments.rounds, arguments.window).await?;
+                show(&report, &file);
+                if report.lost() > 0 {
+                    bail!("{} measurements were void twice: see above", report.lost());
+                }
+            }
+            Bench::Start => {
+                let (report, file) = start::run(&setup).await?;
+                show(&report, &file);
+            }
+            Bench::Reads => {
+                let (report, file) = reads::run(&setup, arguments.rounds).await?;
+                show(&report, &file);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show(report: &impl std::fmt::Display, file: &Path) {
+    println!("\n{report}also in {}\n", file.display());
+}

@@ -1,0 +1,259 @@
+//! `bench start`: from exec to the first answer, what a call costs in process, and memory.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::answer;
+use crate::in_process::{self, Calls};
+use crate::machine::{Busy, DISTURBED, Machine};
+use crate::process::Process;
+use crate::setup::{Setup, get};
+use crate::stats::Spread;
+use crate::strand::{Function, Strand, command};
+
+/// Starts that are measured.
+const STARTS: usize = 20;
+/// How often the address is tried meanwhile: fine against milliseconds, and still a small part of
+/// one core.
+const POLL: Duration = Duration::from_micros(200);
+/// How long a start, or an answer, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a server is left alone before its memory is looked at.
+const IDLE: Duration = Duration::from_secs(1);
+/// Instances whose memory is measured, each of which sleeps so long.
+const INSTANCES: usize = 200;
+const SLEEP: &str = "/sleep/5000";
+/// When all of them must be there: before the first wakes up.
+const ALL_ASLEEP: Duration = Duration::from_secs(4);
+
+/// The targets: first answer in milliseconds, instantiation in microseconds.
+const FIRST_ANSWER_MS: f64 = 100.0;
+const INSTANTIATION_US: f64 = 20.0;
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    machine: Machine,
+    isolation: &'static str,
+    starts: usize,
+    /// From exec to the first 200.
+    first_answer_ms: Spread,
+    first_answer_met: bool,
+    /// Bytes.
+    resident_idle: u64,
+    resident_per_instance: f64,
+    instances: usize,
+    calls: Vec<Calls>,
+    /// How much of the machine others took during the starts and the calls, 0 to 1.
+    others_share: f64,
+}
+
+/// Measures, writes the JSON, and gives the figures and where the JSON is.
+pub(crate) async fn run(setup: &Setup) -> Result<(Report, PathBuf)> {
+    let machine = Machine::look()?;
+    let folder = tempfile::tempdir().context("a temporary folder")?;
+    let hello = Function {
+        guest: "hello-http02",
+        instance: None,
+        route: "/",
+    };
+    let app = folder.path().join("app");
+    hello.write_app(setup, &app)?;
+
+    eprintln!("start: compiling into the cache, then {STARTS} starts");
+    let (strand, _) = Strand::start(setup, &app, folder.path())?;
+    drop(strand);
+    let mut others = Vec::new();
+    let mut starts = Vec::with_capacity(STARTS);
+    for _ in 0..STARTS {
+        let busy = Busy::watch(&machine)?;
+        let (took, cpu) = first_answer(setup, &app, folder.path())?;
+        others.push(busy.by_others(cpu)?);
+        starts.push(took.as_secs_f64() * 1000.0);
+    }
+    let first_answer_ms = Spread::of(starts).context("no starts")?;
+
+    eprintln!("start: memory, idle and with {INSTANCES} instances");
+    let resident_idle = idle(setup, &app, folder.path())?;
+    let resident_per_instance = per_instance(setup).await?;
+
+    eprintln!("start: calls in process");
+    let calls = in_process::measure(setup, &["hello-http02", "hello-http03"]).await?;
+
+    let report = Report {
+        machine,
+        isolation: "an instance per request",
+        starts: STARTS,
+        first_answer_met: first_answer_ms.median <= FIRST_ANSWER_MS,
+        first_answer_ms,
+        resident_idle,
+        resident_per_instance,
+        instances: INSTANCES,
+        calls,
+        others_share: Spread::of(others).map_or(0.0, |spread| spread.median),
+    };
+    let file = setup.save("start", &report)?;
+    Ok((report, file))
+}
+
+/// Starts the server with a cache that holds everything; the time to its first good answer, and
+/// its CPU time until then.
+fn first_answer(setup: &Setup, app: &Path, folder: &Path) -> Result<(Duration, Duration)> {
+    let (mut command, address, _) = command(setup, app, &folder.join("state"))?;
+    let begun = Instant::now();
+    let mut process = Process::start(&mut command, &folder.join("strand.log"))?;
+    loop {
+        // Refused connections are what waiting looks like. A connection that is accepted before
+        // the server is ready is answered as soon as it is.
+        if get(address, "/", None, PATIENCE).is_ok_and(|(status, _)| status == 200) {
+            return Ok((begun.elapsed(), process.cpu()?));
+        }
+        process.check_alive().context("strand up")?;
+        if begun.elapsed() > PATIENCE {
+            bail!(
+                "no answer after {PATIENCE:?}; strand up had said:\n{}",
+                process.tail()
+            );
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn idle(setup: &Setup, app: &Path, folder: &Path) -> Result<u64> {
+    let (strand, _) = Strand::start(setup, app, folder)?;
+    let compiled = strand.metric("strand_compilations_total{result=\"compiled\"}")?;
+    if compiled > 0 {
+        bail!("the cache was not warm: {compiled} components were compiled again");
+    }
+    thread::sleep(IDLE);
+    strand.process.memory("VmRSS")
+}
+
+/// Bytes that one more live instance takes, its connection and its task included.
+async fn per_instance(setup: &Setup) -> Result<f64> {
+    let folder = tempfile::tempdir().context("a temporary folder")?;
+    let app = folder.path().join("app");
+    let sleeper = Function {
+        guest: "probe02",
+        instance: None,
+        route: "/{*rest}",
+    };
+    sleeper.write_app(setup, &app)?;
+    let (strand, _) = Strand::start(setup, &app, folder.path())?;
+    thread::sleep(IDLE);
+    let before = strand.process.memory("VmRSS")?;
+    let mut requests = JoinSet::new();
+    for _ in 0..INSTANCES {
+        requests.spawn(sleep(strand.address));
+    }
+    let begun = Instant::now();
+    loop {
+        // Lets the requests go out.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let live = strand.metric("strand_instances")?;
+        if live == INSTANCES as u64 {
+            break;
+        }
+        if begun.elapsed() > ALL_ASLEEP {
+            bail!("{live} of {INSTANCES} instances after {ALL_ASLEEP:?}");
+        }
+    }
+    let during = strand.process.memory("VmRSS")?;
+    while let Some(status) = requests.join_next().await {
+        let status = status??;
+        if status != 200 {
+            bail!("a function that sleeps answered {status}");
+        }
+    }
+    Ok(during.saturating_sub(before) as f64 / INSTANCES as f64)
+}
+
+/// Asks for an answer that takes a while; its status.
+async fn sleep(address: SocketAddr) -> Result<u16> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {SLEEP} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut bytes = Vec::new();
+    loop {
+        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut bytes));
+        if read
+            .await
+            .context("a function that sleeps did not wake up")??
+            == 0
+        {
+            bail!("the server closed the connection of a function that sleeps");
+        }
+        match answer::parse(&bytes, |_| ()) {
+            Ok(Some(answer)) => return Ok(answer.status),
+            Ok(None) => {}
+            Err(answer::Malformed(what)) => bail!("the answer is broken: {what}"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |met| if met { "met" } else { "missed" };
+        writeln!(f, "start: {}", self.machine)?;
+        writeln!(
+            f,
+            "exec to first answer, warm cache     {:.1} ms, {} starts, {}",
+            self.first_answer_ms, self.starts, self.isolation
+        )?;
+        writeln!(
+            f,
+            "resident when idle                   {:.1} MiB",
+            self.resident_idle as f64 / f64::from(1 << 20)
+        )?;
+        writeln!(
+            f,
+            "resident per live instance           {:.0} KiB, with its connection, {} of them, {}",
+            self.resident_per_instance / 1024.0,
+            self.instances,
+            self.isolation
+        )?;
+        for calls in &self.calls {
+            writeln!(
+                f,
+                "a call in process, {:<17} p50 {:.1} µs, p99 {:.1} µs, {} calls, {}",
+                calls.guest, calls.p50_us, calls.p99_us, calls.calls, calls.isolation
+            )?;
+        }
+        writeln!(
+            f,
+            "target: first answer within {FIRST_ANSWER_MS} ms (median): {}",
+            said(self.first_answer_met)
+        )?;
+        for calls in &self.calls {
+            // A whole call holds the instantiation: below the target it settles it, above it says
+            // nothing about it.
+            let verdict = if calls.p50_us < INSTANTIATION_US {
+                "met, for the whole call is"
+            } else {
+                "not settled: the whole call, which contains it, is above"
+            };
+            writeln!(
+                f,
+                "target: {} instantiated and torn down within {INSTANTIATION_US} µs (p50): {verdict}",
+                calls.guest
+            )?;
+        }
+        if self.others_share > DISTURBED {
+            writeln!(
+                f,
+                "disturbed: other processes took {:.0}% of the machine during the starts",
+                self.others_share * 100.0
+            )?;
+        }
+        Ok(())
+    }
+}
