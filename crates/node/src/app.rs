@@ -38,8 +38,8 @@ pub enum AppError {
         /// What the system said.
         source: io::Error,
     },
-    /// The Directive is wrong, or does not fit its components. To be shown with
-    /// [`Self::diagnostics`].
+    /// The Directive is wrong, or does not fit its components. To be shown through
+    /// [`strand_directive::render`].
     #[error("{path} has errors", path = path.display())]
     Invalid {
         /// The file.
