@@ -86,12 +86,15 @@ pub(crate) fn engine_without_compiler(session: &Session) -> Result<()> {
     }
 }
 
-/// The crates of Cranelift in the output of `cargo tree --prefix none`.
+/// Cranelift's containers. Wasmtime keeps its tables in them with and without a compiler.
+const CONTAINERS: [&str; 3] = ["cranelift-bforest", "cranelift-bitset", "cranelift-entity"];
+
+/// The crates of Cranelift that compile, in the output of `cargo tree --prefix none`.
 fn compilers(tree: &str) -> Vec<&str> {
     let mut found: Vec<&str> = tree
         .lines()
         .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| name.contains("cranelift"))
+        .filter(|name| name.contains("cranelift") && !CONTAINERS.contains(name))
         .collect();
     found.sort_unstable();
     found.dedup();
@@ -152,7 +155,7 @@ mod tests {
     fn a_compiler_in_the_tree_is_found_once() {
         let tree = "strand-engine v0.1.0 (/x/cranelift)\nwasmtime v48.0.8\n\
                     wasmtime-internal-cranelift v48.0.8\ncranelift-codegen v0.135.8\n\
-                    cranelift-codegen v0.135.8 (*)\n";
+                    cranelift-codegen v0.135.8 (*)\ncranelift-entity v0.135.8\n";
         assert_eq!(
             compilers(tree),
             ["cranelift-codegen", "wasmtime-internal-cranelift"]

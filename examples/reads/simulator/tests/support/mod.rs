@@ -199,9 +199,7 @@ pub fn try_ours(fasta: &[u8], params: &Params, mates: Mates) -> Result<Simulated
         let mut more = true;
         while more {
             let limit = out.first.len() + 3333;
-            more = pairs
-                .fill(&mut out.first, limit)
-                .expect("places for the reads");
+            more = pairs.fill(&mut out.first, limit)?;
         }
     }
     if mates == Mates::Both {
