@@ -133,6 +133,10 @@ async fn requests_in_flight_end_before_the_node_does() {
     }
     server.signal("TERM");
     server.wait_for_line(|line| line.contains("Draining"));
+    let health = server
+        .send(client().get(server.admin_url("/healthz")))
+        .await;
+    assert_eq!(health.status, 503, "{health:?}");
     let refused = client().get(server.url("/hello")).send().await;
     assert!(refused.is_err(), "new clients are refused while it drains");
     let reply = answer.await.unwrap();

@@ -365,3 +365,55 @@ fn yaml_help(info: &str) -> Option<&'static str> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_scalars_have_the_meaning_of_the_core_schema() {
+        use Scalar::{Bool, Float, Integer, Null};
+        for (text, scalar) in [
+            ("", Null),
+            ("~", Null),
+            ("null", Null),
+            ("Null", Null),
+            ("NULL", Null),
+            ("true", Bool(true)),
+            ("True", Bool(true)),
+            ("TRUE", Bool(true)),
+            ("false", Bool(false)),
+            ("False", Bool(false)),
+            ("FALSE", Bool(false)),
+            ("0", Integer(Some(0))),
+            ("007", Integer(Some(7))),
+            ("-5", Integer(Some(-5))),
+            ("+5", Integer(Some(5))),
+            ("0o17", Integer(Some(15))),
+            ("0xfF", Integer(Some(255))),
+            ("99999999999999999999999999999999999999999", Integer(None)),
+            ("0xfffffffffffffffffffffffffffffffff", Integer(None)),
+            (".inf", Float),
+            ("-.Inf", Float),
+            ("+.INF", Float),
+            (".nan", Float),
+            (".NaN", Float),
+            (".NAN", Float),
+            ("1.", Float),
+            (".5", Float),
+            ("-1.5", Float),
+            ("1e3", Float),
+            ("1.5E+3", Float),
+            ("1.e-3", Float),
+        ] {
+            assert_eq!(core_schema(text), scalar, "{text}");
+        }
+        for text in [
+            "nULL", "tRUE", "yes", "-", "+", "--1", "0o", "0o8", "0x", "0xg", "-0x1", "-.nan", ".",
+            "-.", "1.2.3", "1e", "e3", ".e3", "1e3e4", "1e+", "1e--3", "1_000", "1a", "a1", "1.a",
+            "a.1", "1 2",
+        ] {
+            assert_eq!(core_schema(text), Scalar::Text(text), "{text}");
+        }
+    }
+}

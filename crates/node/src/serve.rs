@@ -11,7 +11,7 @@ use strand_admin::{
 };
 use strand_engine::{Allocation, Dispatch, Engine};
 use strand_gateway::{AppRoutes, Drained, Gateway, RoutingError, RoutingTable};
-use strand_telemetry::{AccessLog, Metrics, Reading};
+use strand_telemetry::{AccessLog, Metrics, Reading, Telemetry};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -68,14 +68,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node on a host. Access lines go to `access`.
-    pub fn new(host: Host, access: AccessLog) -> Self {
+    /// A node on a host, with the process's log.
+    pub fn new(host: Host, telemetry: &Telemetry) -> Self {
         let metrics = Arc::new(Metrics::new());
         watch_engine(&metrics, host.engine());
+        let writer = telemetry.writer.clone();
+        metrics.watch(Reading::LogLinesDropped, move || writer.dropped());
         Self {
             host,
             metrics,
-            access,
+            access: telemetry.access.clone(),
             state: watch::Sender::new(State::Starting),
             apps: Arc::default(),
         }

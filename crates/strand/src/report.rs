@@ -40,9 +40,22 @@ pub(crate) fn error(error: &anyhow::Error) {
     } else {
         "error:"
     };
-    for line in format!("{error:#}").lines() {
+    for line in with_causes(error).lines() {
         say(&format!("{label} {line}"));
     }
+}
+
+/// An error and those of its causes that it does not tell itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Warnings about an app.

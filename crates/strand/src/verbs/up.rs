@@ -21,7 +21,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
     if !args.no_build {
         build_functions(&app)?;
     }
-    let node = Node::new(super::open_host(&args.node)?, telemetry.access.clone());
+    let node = Node::new(super::open_host(&args.node)?, &telemetry);
     node.log_start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -30,7 +30,9 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
         let shutdown = CancellationToken::new();
         tokio::spawn(cancel_on_signal(shutdown.clone())?);
         let admin_address = admin.local_addr()?;
-        node.administer(admin, shutdown.clone())?;
+        // Outlives the app, so that it can be asked while the app drains.
+        let ended = CancellationToken::new();
+        node.administer(admin, ended.clone())?;
         let loaded = node.load(&app).await?;
         report::warnings(&app, &loaded.warnings);
         let address = listener.local_addr()?;
