@@ -15,13 +15,13 @@ fn said_of(bytes: &[u8], compile: &str) -> String {
         "
   functions:
     good: { source: { file: hello-http02.wasm } }
-    bad: { source: { file: bad.wasm } }
+    bad: { source: { file: bad.module } }
   routes:
     - { path: /good, function: good }
     - { path: /bad, function: bad }
 ",
     );
-    app.write("bad.wasm", bytes);
+    app.write("bad.module", bytes);
     let config = app.write("node.toml", format!("[compile]\n{compile}\n"));
     let state = tempfile::tempdir().unwrap();
     let args = ["--config", config.to_str().unwrap()];
@@ -71,12 +71,12 @@ fn corrupt_components_never_bring_it_down() {
         let app = TestApp::new(
             "
   functions:
-    bad: { source: { file: bad.wasm } }
+    bad: { source: { file: bad.module } }
   routes:
     - { path: /bad, function: bad }
 ",
         );
-        app.write("bad.wasm", &bytes);
+        app.write("bad.module", &bytes);
         let state = tempfile::tempdir().unwrap();
         // Some changes leave a component that is whole: that may serve.
         if let Err(said) = Server::try_start(app.path(), state.path(), &[], &[]) {

@@ -52,7 +52,11 @@ impl Source {
         if start > last {
             return Err(format!("the range from {start} to {last} is none"));
         }
-        let range = match (start, last.checked_add(1)) {
+        // No object reaches so far, and servers count in 63 bits.
+        let end = last
+            .checked_add(1)
+            .filter(|end| i64::try_from(*end).is_ok());
+        let range = match (start, end) {
             // The whole, which may be nothing: no range could say that.
             (0, None) => None,
             (start, None) => Some(GetRange::Offset(start)),

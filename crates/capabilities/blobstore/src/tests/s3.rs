@@ -1,5 +1,6 @@
 //! A server of S3: what is asked of it, and what happens without it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strand_s3_server::{ACCESS_KEY, Request, S3Server, SECRET_KEY};
@@ -79,12 +80,19 @@ async fn each_byte_is_asked_for_once() {
     let read = guest.read(&c, "x", (0, u64::MAX)).await.expect("bytes");
     assert!(read == written);
     let requests = server.take_requests();
-    let rest = format!("bytes=500000-{}", written.len() - 1);
-    let expected = [
-        (None, 500_000),
-        (Some(&*rest), written.len() as u64 - 500_000),
-    ];
-    assert_eq!(gets(&requests), expected);
+    let [first, second] = requests.as_slice() else {
+        panic!("{requests:?}");
+    };
+    assert_eq!((&first.range, first.sent), (&None, 500_000));
+    // What the server handed to a connection that then broke may not have arrived.
+    let range = second.range.as_deref().expect("a range");
+    let start = range
+        .strip_prefix("bytes=")
+        .and_then(|range| range.strip_suffix(&format!("-{}", written.len() - 1)))
+        .and_then(|start| start.parse::<u64>().ok())
+        .expect("from where it stood to the end");
+    assert!((1..=500_000).contains(&start), "{range}");
+    assert_eq!(second.sent, written.len() as u64 - start);
 }
 
 #[tokio::test]
@@ -195,7 +203,18 @@ async fn a_server_that_is_gone_is_an_error_in_bounded_time() {
     assert_eq!(read, bytes(10));
     guest.write(&c, "y", b"y").await.expect("written");
     drop(stream);
-    assert_eq!(guest.budget.used(), 0);
+    // The guest still holds the value whose writing failed.
+    let budget = Arc::clone(&guest.budget);
+    drop(guest);
+    // A write that was given up is cleared away beside what goes on.
+    let cleared = async {
+        while budget.used() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(QUICK * 12, cleared)
+        .await
+        .expect("all memory is given back");
 }
 
 #[tokio::test]
