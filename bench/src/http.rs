@@ -167,11 +167,13 @@ impl Bench<'_> {
 
 fn round_of(measured: &Measured, server: Duration, others: f64) -> Round {
     let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1000.0;
+    let per_answer = |cpu: Duration| cpu.as_secs_f64() * 1e6 / measured.answers as f64;
     Round {
         requests_per_second: measured.requests_per_second,
         p50_us: microseconds(measured.p50),
         p99_us: microseconds(measured.p99),
-        server_cpu_us: server.as_secs_f64() * 1e6 / measured.answers as f64,
+        server_cpu_us: per_answer(server),
+        load_cpu_us: per_answer(measured.own_cpu),
         load_share: measured.own_cpu.as_secs_f64() / measured.elapsed.as_secs_f64(),
         others_share: others,
     }

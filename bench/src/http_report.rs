@@ -20,6 +20,8 @@ pub(crate) struct Round {
     pub(crate) p99_us: f64,
     /// CPU time of the server's process per answer.
     pub(crate) server_cpu_us: f64,
+    /// CPU time of the load per answer.
+    pub(crate) load_cpu_us: f64,
     /// How much of its one thread the load took, 0 to 1.
     pub(crate) load_share: f64,
     /// How much of the machine other processes took, 0 to 1.
@@ -337,6 +339,7 @@ mod tests {
             p50_us: 10.0,
             p99_us: 20.0,
             server_cpu_us: 30.0,
+            load_cpu_us: 8.0,
             load_share: 0.5,
             others_share,
         }

@@ -62,6 +62,7 @@ pub(crate) fn all() -> Vec<Peer> {
         kind: Kind::Strand(Function {
             guest,
             instance,
+            bucket: false,
             route: "/",
         }),
     };

@@ -64,6 +64,7 @@ pub(crate) async fn run(setup: &Setup) -> Result<(Report, PathBuf)> {
     let hello = Function {
         guest: "hello-http02",
         instance: None,
+        bucket: false,
         route: "/",
     };
     let app = folder.path().join("app");
@@ -145,6 +146,7 @@ async fn per_instance(setup: &Setup) -> Result<f64> {
     let sleeper = Function {
         guest: "probe02",
         instance: None,
+        bucket: true,
         route: "/{*rest}",
     };
     sleeper.write_app(setup, &app)?;

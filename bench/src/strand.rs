@@ -101,6 +101,8 @@ pub(crate) struct Function {
     pub(crate) guest: &'static str,
     /// `reuse` and `concurrency` of an instance.
     pub(crate) instance: Option<(u32, u32)>,
+    /// Whether it is granted a bucket: a guest that imports the interface is not loaded without.
+    pub(crate) bucket: bool,
     pub(crate) route: &'static str,
 }
 
@@ -118,6 +120,9 @@ impl Function {
                 ", instance: {{ reuse: {reuse}, concurrency: {concurrency} }}"
             );
         }
+        if self.bucket {
+            section.push_str(", grants: { blobs: { data: [read, write] } }");
+        }
         section
     }
 
@@ -127,12 +132,18 @@ impl Function {
         fs::create_dir_all(folder).with_context(failed)?;
         let file = folder.join(format!("{}.wasm", self.guest));
         fs::copy(setup.guest(self.guest)?, file).with_context(failed)?;
+        let mut resources = "";
+        if self.bucket {
+            fs::create_dir_all(folder.join("data")).with_context(failed)?;
+            resources = "  resources: { blobs: { data: { dev: ./data } } }\n";
+        }
         let directive = format!(
             "apiVersion: strand.dev/v1alpha1\n\
              kind: App\n\
              metadata: {{ name: bench }}\n\
              spec:\n  \
-               version: 0.1.0\n  \
+               version: 0.1.0\n\
+             {resources}  \
                functions:\n    \
                  measured: {{ {} }}\n  \
                routes:\n    \
