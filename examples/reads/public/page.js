@@ -149,11 +149,14 @@ async function run(event) {
 form.addEventListener("submit", run);
 // A control in a closed part cannot be shown with what is wrong with it.
 form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
-form.addEventListener("input", (event) => {
+function changed(event) {
   event.target.removeAttribute("aria-invalid");
   if (event.target.name === "reference") fillSequences();
   updateRequest();
-});
+}
+// What fills forms in, or drives them, may tell only of the second.
+form.addEventListener("input", changed);
+form.addEventListener("change", changed);
 element("cancel").addEventListener("click", () => running?.abort());
 element("copy").addEventListener("click", async () => {
   const button = element("copy");

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(find(&objects, "b").map(|r| r.object), Ok("b.fa".into()));
         let problem = find(&objects, "../b").expect_err("no such name");
         assert_eq!(
-            (problem.status, problem.available),
+            (problem.status, problem.available.clone()),
             (404, Some(vec!["a".into(), "b".into(), "c".into()]))
         );
     }

@@ -42,7 +42,9 @@ fn simulate(
     let mut out = Vec::with_capacity(128 * 1024);
     let total = entries.iter().map(|entry| entry.length).sum();
     let mut rng = Rng::new(params.seed);
-    let (mut sequence, mut diploid) = (Sequence::default(), Diploid::default());
+    let longest = entries.iter().map(|entry| entry.length).max().unwrap_or(0) as usize;
+    let mut sequence = Sequence::with_capacity(longest);
+    let mut diploid = Diploid::with_capacity(longest, params);
     for entry in entries
         .iter()
         .filter(|entry| entry.length >= params.shortest_sequence())

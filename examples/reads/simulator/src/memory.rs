@@ -4,12 +4,14 @@ use crate::mutate::Diploid;
 use crate::params::Params;
 use crate::sequence::Sequence;
 
-/// What a guest takes beside the sequence and its variants, in bytes: its stack and its static data,
-/// the index of the reference, the pieces that are read and written, the records under way and what
-/// the allocator loses. Measured at less than half of this.
+/// What a guest takes beside the sequence, its variants and the index, in bytes: its stack and static
+/// data, the pieces that are read and written, the records under way and what the allocator loses.
+/// Measured at less than half of this.
 pub const FIXED: u64 = 6 << 20;
 
-/// Bytes of linear memory that simulating a sequence of `length` bases takes at most.
+/// Bytes of linear memory that simulating a sequence of `length` bases takes at most. For several, one
+/// after the other, that is the number for the longest, if [`Sequence::with_capacity`] and
+/// [`Diploid::with_capacity`] make the memory for that one before the first.
 ///
 /// - two bits a base, and one more for where N is (none, but for a word in 4096 bases, where a
 ///   block of 4096 bases has no N or nothing else): `length * 3/8`

@@ -73,6 +73,22 @@ pub struct Diploid {
 }
 
 impl Diploid {
+    /// An empty list with room for the variants of `len` bases, so that those of shorter sequences
+    /// fit too and nothing grows (and moves) from one to the next.
+    pub fn with_capacity(len: usize, params: &Params) -> Self {
+        Self::default().emptied(len, params)
+    }
+
+    /// Without variants, and with room for those of `len` bases.
+    fn emptied(self, len: usize, params: &Params) -> Self {
+        let room = expected(len as u64, params) as usize;
+        Self {
+            positions: emptied(self.positions, room),
+            cells: emptied(self.cells, room),
+            first: emptied(self.first, len / BUCKET + 2),
+        }
+    }
+
     /// The number of positions with a variant.
     pub fn len(&self) -> usize {
         self.positions.len()
@@ -123,8 +139,6 @@ impl Diploid {
     }
 
     fn build_index(&mut self, len: usize) {
-        self.first.clear();
-        self.first.reserve_exact(len / BUCKET + 2);
         let mut next = 0;
         for bucket in 0..=len / BUCKET + 1 {
             while self
@@ -137,6 +151,19 @@ impl Diploid {
             self.first.push(next as u32);
         }
     }
+}
+
+/// An empty vector with room for `room` values: the same one if it has that. Else it goes before the
+/// new one comes, because growing it would need the memory of both at once.
+fn emptied<T>(mut old: Vec<T>, room: usize) -> Vec<T> {
+    old.clear();
+    if old.capacity() >= room {
+        return old;
+    }
+    drop(old);
+    let mut new = Vec::new();
+    new.reserve_exact(room);
+    new
 }
 
 /// How many variants to make room for: the mean and eight standard deviations, at most one a base.
@@ -153,14 +180,11 @@ fn expected(len: u64, params: &Params) -> u64 {
     if most < bases { most as u64 } else { len }
 }
 
-/// Draws the mutations of a sequence, base by base from its start. `reuse` gives its memory.
-pub fn mutate(sequence: &Sequence, params: &Params, rng: &mut Rng, mut reuse: Diploid) -> Diploid {
+/// Draws the mutations of a sequence, base by base from its start, into the memory of an earlier one
+/// (or of [`Diploid::with_capacity`]).
+pub fn mutate(sequence: &Sequence, params: &Params, rng: &mut Rng, reuse: Diploid) -> Diploid {
     let len = sequence.len();
-    reuse.positions.clear();
-    reuse.cells.clear();
-    let room = expected(len as u64, params) as usize;
-    reuse.positions.reserve_exact(room);
-    reuse.cells.reserve_exact(room);
+    let mut diploid = reuse.emptied(len, params);
     let chances = Chances::new(params);
     let n = sequence.n();
     let mut i = 0;
@@ -176,12 +200,12 @@ pub fn mutate(sequence: &Sequence, params: &Params, rng: &mut Rng, mut reuse: Di
             Some(missed) => {
                 i += missed;
                 let cell = chances.cell(sequence.base(i), rng);
-                reuse.push(i, cell);
+                diploid.push(i, cell);
                 i += 1;
                 if cell.change() == Change::Deletion {
                     // The deletion goes on over anything, N too.
                     while i < len && rng.draw().hits(chances.extend) {
-                        reuse.push(i, cell);
+                        diploid.push(i, cell);
                         i += 1;
                     }
                     // The draw that ended it was for base `i`, which can have its own mutation.
@@ -189,8 +213,8 @@ pub fn mutate(sequence: &Sequence, params: &Params, rng: &mut Rng, mut reuse: Di
             }
         }
     }
-    reuse.build_index(len);
-    reuse
+    diploid.build_index(len);
+    diploid
 }
 
 struct Chances {
@@ -301,18 +325,7 @@ mod tests {
                 extend: 0.9,
                 ..Params::default()
             };
-            let mut sequence = crate::Loader::new(
-                &crate::fai::Entry {
-                    name: "s".into(),
-                    length: 20_000,
-                    offset: 0,
-                    line_bases: 20_000,
-                    line_width: 20_001,
-                },
-                Sequence::default(),
-            );
-            sequence.push(&[b'A'; 20_000]).expect("bases");
-            let sequence = sequence.finish().expect("all of them");
+            let sequence = plain(20_000);
             let diploid = mutate(&sequence, &params, &mut Rng::new(seed), Diploid::default());
             let room = expected(20_000, &params) as usize;
             assert!(
@@ -320,5 +333,64 @@ mod tests {
                 "{seed}"
             );
         }
+    }
+
+    /// A sequence without N.
+    fn plain(len: usize) -> Sequence {
+        let entry = crate::fai::Entry {
+            name: "s".into(),
+            length: len as u64,
+            offset: 0,
+            line_bases: len as u64,
+            line_width: len as u64 + 1,
+        };
+        let mut loader = crate::Loader::new(&entry, Sequence::default());
+        loader.push(&vec![b'A'; len]).expect("bases");
+        loader.finish().expect("all of them")
+    }
+
+    /// Where the memory of a list is, and how much it is in bytes.
+    fn memory_of(diploid: &Diploid) -> ([usize; 3], usize) {
+        let Diploid {
+            positions,
+            cells,
+            first,
+        } = diploid;
+        let places = [
+            positions.as_ptr().addr(),
+            cells.as_ptr().addr(),
+            first.as_ptr().addr(),
+        ];
+        let bytes = positions.capacity() * size_of::<u32>()
+            + cells.capacity() * size_of::<Cell>()
+            + first.capacity() * size_of::<u32>();
+        (places, bytes)
+    }
+
+    #[test]
+    fn memory_that_is_made_for_the_longest_sequence_is_that_of_all() {
+        let params = Params {
+            mutation: 0.8,
+            ..Params::default()
+        };
+        let lengths = [19_000, 20_000, 1, 20_000];
+        let mut rng = Rng::new(1);
+        let mut diploid = Diploid::with_capacity(20_000, &params);
+        let made = memory_of(&diploid);
+        assert!(
+            made.1 as u64 <= Diploid::memory(20_000, &params),
+            "{made:?}"
+        );
+        for len in lengths {
+            diploid = mutate(&plain(len), &params, &mut rng, diploid);
+            assert_eq!(memory_of(&diploid), made, "{len}");
+        }
+        // Less than that grows, and only then.
+        let mut small = Diploid::with_capacity(19_000, &params);
+        let made = memory_of(&small);
+        small = mutate(&plain(19_000), &params, &mut rng, small);
+        assert_eq!(memory_of(&small), made);
+        small = mutate(&plain(20_000), &params, &mut rng, small);
+        assert!(memory_of(&small).1 > made.1);
     }
 }

@@ -31,7 +31,7 @@ fn samtools(fasta: &[u8], scratch: &Scratch) -> Option<String> {
 }
 
 fn have_samtools() -> bool {
-    support::have("samtools", "apt-get install -y samtools")
+    support::have(support::WGSIM, "samtools")
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::process::Command;
 
 use reads_simulator::{Mates, Params, share};
 use support::draws::{Draws, seed};
-use support::{Scratch, assert_same, entries, have_wgsim, options, ours, try_ours, wgsim};
+use support::{
+    BOWTIE_EXAMPLES, Scratch, assert_same, entries, have_wgsim, need, options, ours, try_ours,
+    wgsim,
+};
 
 /// Compares both files and the table.
 fn compare(fasta: &[u8], params: &Params, scratch: &Scratch, what: &str) -> usize {
@@ -106,11 +109,7 @@ fn on_lambda() {
 #[test]
 fn on_a_whole_bacterium() {
     const GENOME: &str = "/usr/share/doc/bowtie/examples/genomes/NC_008253.fna.gz";
-    if !have_wgsim() {
-        return;
-    }
-    if !Path::new(GENOME).exists() {
-        println!("skipped: {GENOME} is missing (apt-get install -y bowtie-examples)");
+    if !have_wgsim() || !need(BOWTIE_EXAMPLES, GENOME, Path::new(GENOME).exists()) {
         return;
     }
     let mut fasta = Vec::new();

@@ -1,9 +1,10 @@
 //! `GET /reads`, `/variants` and `/references`: simulated reads of a reference, the truth about them,
 //! and what references there are.
 //!
-//! What needs no host (requests, plans, the list of references) is apart from what does, so that its
+//! What needs no host (requests, plans, patience, the list of references) is apart from what does, so that its
 //! tests run natively.
 
+pub mod patience;
 pub mod plan;
 pub mod references;
 pub mod request;

@@ -52,17 +52,18 @@ pub struct Step {
 /// A 404 for a sequence that is not there, or a 400 for reads that do not fit into a sequence or a
 /// sequence that does not fit into the memory.
 pub fn plan(request: &Request, entries: Vec<Entry>, memory: u64) -> Result<Plan, Problem> {
+    let beside = index_memory(&entries);
     let chosen = choose(request, entries)?;
     let params = &request.params;
     let total = chosen.iter().map(|entry| entry.length).sum();
     let count = chosen.len();
-    let mut steps = Vec::new();
+    let mut steps = Vec::with_capacity(count);
     for entry in chosen
         .into_iter()
         .filter(|e| e.length >= params.shortest_sequence().max(1))
     {
         check_reads(params, &entry)?;
-        check_memory(params, &entry, memory)?;
+        check_memory(params, &entry, beside, memory)?;
         let pairs = share(entry.length, total, params.pairs);
         steps.push(Step { entry, pairs });
     }
@@ -107,18 +108,26 @@ fn check_reads(params: &Params, entry: &Entry) -> Result<(), Problem> {
     Err(Problem::bad_request(field, detail))
 }
 
-fn check_memory(params: &Params, entry: &Entry, memory: u64) -> Result<(), Problem> {
-    let needed = memory_needed(entry.length, params);
+/// Bytes of memory that the index of a reference takes at most: its text, twice its names, and what is
+/// made of each line. Some of it is given back, but a large sequence does not fit into the gaps.
+fn index_memory(entries: &[Entry]) -> u64 {
+    entries
+        .iter()
+        .map(|entry| 256 + 2 * entry.name.len() as u64)
+        .sum()
+}
+
+/// `beside` are the bytes that are taken already.
+fn check_memory(params: &Params, entry: &Entry, beside: u64, memory: u64) -> Result<(), Problem> {
+    let needed = memory_needed(entry.length, params) + beside;
     if needed <= memory {
         return Ok(());
     }
-    let without = memory_needed(
-        entry.length,
-        &Params {
-            mutation: 0.0,
-            ..params.clone()
-        },
-    );
+    let plain = Params {
+        mutation: 0.0,
+        ..params.clone()
+    };
+    let without = memory_needed(entry.length, &plain) + beside;
     let (field, remedy) = if without <= memory {
         ("mutation", "ask for a smaller mutation, indel or extend")
     } else {
@@ -203,13 +212,16 @@ mod tests {
     fn what_cannot_be_is_refused_with_the_reason() {
         let problem = planned("chrom=x", &[entry("a", 3000)]).expect_err("no such sequence");
         assert_eq!(
-            (problem.status, problem.available),
+            (problem.status, problem.available.clone()),
             (404, Some(vec!["a".to_owned()]))
         );
         let refused = |query: &str, length| {
             let problem = planned(query, &[entry("a", length)]).expect_err(query);
             assert_eq!(problem.status, 400);
-            (problem.field.expect("a field"), problem.detail)
+            (
+                problem.field.clone().expect("a field"),
+                problem.detail.clone(),
+            )
         };
         let (field, detail) = refused("length2=800&distance=500", 700);
         assert_eq!(field, "length2");
@@ -227,5 +239,12 @@ mod tests {
         assert_eq!(field, "chrom");
         assert!(detail.contains("choose a shorter sequence"), "{detail}");
         assert!(planned("n=1000000", &[entry("a", 250_000_000)]).is_ok());
+        // The index takes its part, here that of a hundred thousand contigs.
+        let large = entry("a", 280_000_000);
+        assert!(planned("n=10", std::slice::from_ref(&large)).is_ok());
+        let contigs = (0..100_000).map(|k| entry(&format!("contig_{k}"), 1));
+        let many: Vec<_> = contigs.chain([large]).collect();
+        let problem = planned("n=10&chrom=a", &many).expect_err("no room beside the index");
+        assert_eq!(problem.field.as_deref(), Some("chrom"), "{problem:?}");
     }
 }

@@ -142,7 +142,10 @@ mod tests {
     fn refused(query: &str) -> (String, String) {
         let problem = parse(&format!("/reads?{query}"), || 7).expect_err(query);
         assert_eq!(problem.status, 400);
-        (problem.field.expect("a field"), problem.detail)
+        (
+            problem.field.clone().expect("a field"),
+            problem.detail.clone(),
+        )
     }
 
     #[test]

@@ -1,24 +1,30 @@
 //! References and their indexes in the object store.
 
-use reads_guest::call;
-use reads_guest::objects::{Container, ObjectError};
 use reads_guest::problem::Problem;
 use reads_guest::reference::{CACHE, GENOMES, LARGEST_INDEX, Reference, cached_index};
 use reads_simulator::fai::{self, Entry};
+use strand_sdk::blobs::{BlobError, Bucket};
+use strand_sdk::functions;
+use wasip2::clocks::monotonic_clock;
 
-/// The container with the genomes.
+use crate::patience::until_made;
+
+/// The longest problem of the function `index` that is read, in bytes.
+const LONGEST_PROBLEM: usize = 64 * 1024;
+
+/// The bucket with the genomes.
 ///
 /// # Errors
 /// A problem when the store cannot be reached.
-pub(crate) fn genomes() -> Result<Container, Problem> {
-    Container::open(GENOMES).map_err(failed)
+pub(crate) fn genomes() -> Result<Bucket, Problem> {
+    Bucket::open(GENOMES).map_err(failed)
 }
 
 /// The names of its objects.
 ///
 /// # Errors
 /// A problem when the store cannot be reached.
-pub(crate) fn objects(genomes: &Container) -> Result<Vec<String>, Problem> {
+pub(crate) fn objects(genomes: &Bucket) -> Result<Vec<String>, Problem> {
     genomes.list().map_err(failed)
 }
 
@@ -27,7 +33,7 @@ pub(crate) fn objects(genomes: &Container) -> Result<Vec<String>, Problem> {
 ///
 /// # Errors
 /// A problem when the store or that function cannot be reached, or the index is broken.
-pub(crate) fn index(genomes: &Container, reference: &Reference) -> Result<Vec<Entry>, Problem> {
+pub(crate) fn index(genomes: &Bucket, reference: &Reference) -> Result<Vec<Entry>, Problem> {
     let text = match &reference.index {
         Some(index) => genomes.read(index, LARGEST_INDEX).map_err(failed)?,
         None => cached(genomes, reference)?,
@@ -35,33 +41,45 @@ pub(crate) fn index(genomes: &Container, reference: &Reference) -> Result<Vec<En
     fai::parse(&text).map_err(|error| Problem::broken_reference(&reference.name, error))
 }
 
-fn cached(genomes: &Container, reference: &Reference) -> Result<Vec<u8>, Problem> {
+fn cached(genomes: &Bucket, reference: &Reference) -> Result<Vec<u8>, Problem> {
     let info = genomes.info(&reference.object).map_err(failed)?;
     let key = cached_index(&reference.name, info.size, info.created);
-    let cache = Container::open(CACHE).map_err(failed)?;
+    let cache = Bucket::open(CACHE).map_err(failed)?;
     if !cache.has(&key).map_err(failed)? {
-        build(&reference.name)?;
+        build(&cache, &key, &reference.name)?;
     }
     cache.read(&key, LARGEST_INDEX).map_err(failed)
 }
 
-/// Has the index built.
-fn build(reference: &str) -> Result<(), Problem> {
+/// Has the index built. While too many others want one, it waits a while for a turn, or for the
+/// index that one of them builds.
+fn build(cache: &Bucket, key: &str, reference: &str) -> Result<(), Problem> {
+    let wait = |pause: u64| monotonic_clock::subscribe_duration(pause * 1_000_000).block();
+    until_made(|| ask(reference), || cache.has(key).map_err(failed), wait)
+}
+
+/// Asks the function `index` for the index of a reference. Its problem is ours.
+fn ask(reference: &str) -> Result<(), Problem> {
+    let unreachable = |detail: String| Problem::unreachable("function index", detail);
     let query = reads_guest::query::encode(&[("reference", reference)]);
-    let (status, body) = call::get("index", &format!("/?{query}"))
-        .map_err(|error| Problem::unreachable("function index", error))?;
+    let reply = functions::get("index", &format!("/?{query}"))
+        .map_err(|error| unreachable(error.to_string()))?;
+    let status = reply.status();
     if status == 200 {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&body);
-    let said =
-        reads_guest::problem::detail(&body).unwrap_or_else(|| said.chars().take(500).collect());
-    Err(Problem::broken_reference(
-        reference,
-        format!("building its index ended with {status}: {said}"),
-    ))
+    let body = reply
+        .read(LONGEST_PROBLEM)
+        .map_err(|error| unreachable(error.to_string()))?;
+    let mut problem = Problem::received(status, &body)
+        .ok_or_else(|| unreachable(format!("it answered {status} without saying why")))?;
+    if problem.limit.is_some() {
+        // Else it would read like a limit of this function.
+        problem.detail = format!("building the index of {reference}: {}", problem.detail);
+    }
+    Err(problem)
 }
 
-pub(crate) fn failed(error: ObjectError) -> Problem {
+pub(crate) fn failed(error: BlobError) -> Problem {
     Problem::unreachable("the object store", error)
 }

@@ -1,12 +1,10 @@
 //! Simulates what was planned, and streams it.
 
-use reads_guest::answer::{Answer, Broken, Pending};
-use reads_guest::objects::Container;
 use reads_guest::problem::Problem;
 use reads_guest::reference::Reference;
-use reads_simulator::{
-    Diploid, Loader, Mates, Pairs, Params, Rng, Rows, Sequence, fai::Entry, mutate,
-};
+use reads_simulator::{Diploid, Loader, Mates, Pairs, Rng, Rows, Sequence, fai::Entry, mutate};
+use strand_sdk::blobs::Bucket;
+use strand_sdk::http::{Answer, Broken, Responder};
 
 use crate::plan::Plan;
 use crate::request::Request;
@@ -47,26 +45,26 @@ impl From<Broken> for Failure {
 /// The answer's body. Its head is sent only with the first bytes, so that what goes wrong before can
 /// still be answered with its problem.
 pub(crate) struct Sink<'a> {
-    pending: Option<(Pending, Vec<(&'a str, &'a str)>)>,
+    responder: Option<(Responder, Vec<(&'a str, &'a str)>)>,
     answer: Option<Answer>,
     collected: Vec<u8>,
 }
 
 impl<'a> Sink<'a> {
-    /// A sink that begins the pending answer with these header fields.
-    pub(crate) fn new(pending: Pending, fields: Vec<(&'a str, &'a str)>) -> Self {
-        let pending = Some((pending, fields));
+    /// A sink that begins the answer with these header fields.
+    pub(crate) fn new(responder: Responder, fields: Vec<(&'a str, &'a str)>) -> Self {
+        let responder = Some((responder, fields));
         // A record can go over the piece: reads of 65,536 bases have records of twice that.
         Self {
-            pending,
+            responder,
             answer: None,
             collected: Vec::with_capacity(2 * PIECE),
         }
     }
 
     /// The answer that nothing was sent of yet, if so.
-    pub(crate) fn into_pending(self) -> Option<Pending> {
-        self.pending.map(|(pending, _)| pending)
+    pub(crate) fn into_responder(self) -> Option<Responder> {
+        self.responder.map(|(responder, _)| responder)
     }
 
     /// Sends what is collected, if that is worth it.
@@ -79,11 +77,11 @@ impl<'a> Sink<'a> {
     }
 
     fn send(&mut self) -> Result<(), Broken> {
-        if let Some((pending, fields)) = self.pending.take() {
-            self.answer = Some(pending.start(200, &fields)?);
+        if let Some((responder, fields)) = self.responder.take() {
+            self.answer = Some(responder.start(200, &fields)?);
         }
-        if let Some(answer) = &self.answer {
-            answer.write(&self.collected)?;
+        if let Some(answer) = &mut self.answer {
+            answer.write_all(&self.collected)?;
         }
         self.collected.clear();
         Ok(())
@@ -101,7 +99,7 @@ impl<'a> Sink<'a> {
 /// # Errors
 /// [`Failure`].
 pub(crate) fn run(
-    genomes: &Container,
+    genomes: &Bucket,
     reference: &Reference,
     request: &Request,
     plan: &Plan,
@@ -116,8 +114,10 @@ pub(crate) fn run(
         .map(|step| step.entry.length)
         .max()
         .unwrap_or(0);
+    // Both for the longest sequence, as `memory_needed` counts: what grew in between would need its
+    // old and its new memory at once.
     let mut sequence = Sequence::with_capacity(longest as usize);
-    let mut diploid = Diploid::default();
+    let mut diploid = Diploid::with_capacity(longest as usize, params);
     for (k, step) in plan.steps.iter().enumerate() {
         let name = step.entry.name.as_str();
         sequence = load(genomes, reference, &step.entry, sequence)?;
@@ -143,7 +143,7 @@ pub(crate) fn run(
 }
 
 fn load(
-    genomes: &Container,
+    genomes: &Bucket,
     reference: &Reference,
     entry: &Entry,
     reuse: Sequence,
@@ -182,9 +182,4 @@ fn records(mut pairs: Pairs<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
             return Ok(());
         }
     }
-}
-
-/// Parameters' seed as text, for the header.
-pub(crate) fn seed(params: &Params) -> String {
-    params.seed.to_string()
 }

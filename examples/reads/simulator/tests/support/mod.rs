@@ -13,25 +13,54 @@ use reads_simulator::{
     Builder, Diploid, Loader, Mates, Pairs, Params, Rng, Rows, Sequence, Stuck, fai, mutate, share,
 };
 
-/// Whether `program` is there. If not: `true` is never returned, and unless the environment allows
-/// it to be missing the test fails with what installs it.
-pub fn have(program: &str, install: &str) -> bool {
+/// Debian's packages with real programs and data, by the names that `cargo xtask test
+/// --allow-missing` knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    pub name: &'static str,
+    pub package: &'static str,
+}
+
+/// The simulator, and samtools beside it.
+pub const WGSIM: Peer = Peer {
+    name: "wgsim",
+    package: "samtools",
+};
+
+/// The genome of E. coli.
+pub const BOWTIE_EXAMPLES: Peer = Peer {
+    name: "bowtie-examples",
+    package: "bowtie-examples",
+};
+
+/// `found`, what a peer has. Without it the test fails with what installs it, unless it may be
+/// missing: then it is to be skipped, and that is said.
+pub fn need(peer: Peer, what: &str, found: bool) -> bool {
+    let Peer { name, package } = peer;
+    if !found {
+        let allowed = std::env::var("STRAND_ALLOW_MISSING").unwrap_or_default();
+        let allowed = allowed.split([',', ' ']).any(|allowed| allowed == name);
+        assert!(
+            allowed,
+            "{what} is missing; run `apt-get install {package}`"
+        );
+        println!("skipped: {what} is missing, and STRAND_ALLOW_MISSING allows it");
+    }
+    found
+}
+
+/// Whether a program is there, as [`need`] has it.
+pub fn have(peer: Peer, program: &str) -> bool {
     let found = Command::new(program)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok();
-    if !found {
-        let allowed = std::env::var("STRAND_ALLOW_MISSING").unwrap_or_default();
-        let allowed = allowed.split([',', ' ']).any(|name| name == program);
-        assert!(allowed, "{program} is not installed: {install}");
-        println!("skipped: {program} is missing, and STRAND_ALLOW_MISSING allows it");
-    }
-    found
+    need(peer, program, found)
 }
 
 pub fn have_wgsim() -> bool {
-    have("wgsim", "apt-get install -y samtools")
+    have(WGSIM, "wgsim")
 }
 
 /// A directory of this test's own, removed with the value unless the test failed.
