@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -39,8 +39,9 @@ impl Admission {
         }
     }
 
-    /// Waits for a place, at most until the deadline.
-    pub(crate) async fn enter(&self, deadline: Instant) -> Result<Permit, Problem> {
+    /// Waits for a place, at most until the deadline, which is so long after the
+    /// call's arrival.
+    pub(crate) async fn enter(&self, deadline: Instant, wall: Duration) -> Result<Permit, Problem> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
@@ -58,13 +59,11 @@ impl Admission {
         match tokio::time::timeout_at(deadline.into(), turn).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_closed)) => Err(Problem::draining()),
-            Err(_elapsed) => Err(Problem::new(
-                crate::problem::Kind::Limit {
-                    limit: Limit::Wall,
-                    value: "queue".into(),
-                },
-                "the time limit was reached while the call waited for its turn",
-            )),
+            Err(_elapsed) => {
+                let value = format!("{wall:?}");
+                let detail = format!("the call waited for its turn for all of its {value}");
+                Err(Problem::limit(Limit::Wall, value, detail))
+            }
         }
     }
 }
@@ -72,7 +71,7 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::problem::Kind;
 
     fn admission(concurrency: u32, queue: u32) -> Admission {
         Admission::new(&Limits {
@@ -86,15 +85,18 @@ mod tests {
     async fn runs_queues_and_sheds() {
         let admission = Arc::new(admission(1, 1));
         let soon = Instant::now() + Duration::from_secs(5);
-        let first = admission.enter(soon).await.expect("runs");
+        let first = admission.enter(soon, Duration::MAX).await.expect("runs");
         let second = tokio::spawn({
             let admission = Arc::clone(&admission);
-            async move { admission.enter(soon).await }
+            async move { admission.enter(soon, Duration::MAX).await }
         });
         while admission.waiting.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
-        let third = admission.enter(soon).await.expect_err("is shed");
+        let third = admission
+            .enter(soon, Duration::MAX)
+            .await
+            .expect_err("is shed");
         assert_eq!(third.limit_reached(), Some(Limit::Concurrency));
         assert_eq!(third.status(), 503);
         drop(first);
@@ -107,9 +109,12 @@ mod tests {
     async fn waiting_ends_at_the_deadline() {
         let admission = admission(1, 1);
         let soon = Instant::now() + Duration::from_millis(50);
-        let _first = admission.enter(soon).await.expect("runs");
-        let second = admission.enter(soon).await.expect_err("times out");
-        assert_eq!(second.limit_reached(), Some(Limit::Wall));
+        let _first = admission.enter(soon, Duration::MAX).await.expect("runs");
+        let wall = Duration::from_millis(50);
+        let second = admission.enter(soon, wall).await.expect_err("times out");
+        let value = "50ms".to_owned();
+        let limit = Limit::Wall;
+        assert_eq!(*second.kind(), Kind::Limit { limit, value });
         assert_eq!(admission.waiting.load(Ordering::Relaxed), 0);
     }
 
@@ -117,8 +122,11 @@ mod tests {
     async fn no_queue_sheds_at_once() {
         let admission = admission(1, 0);
         let soon = Instant::now() + Duration::from_secs(5);
-        let _first = admission.enter(soon).await.expect("runs");
-        let second = admission.enter(soon).await.expect_err("is shed");
+        let _first = admission.enter(soon, Duration::MAX).await.expect("runs");
+        let second = admission
+            .enter(soon, Duration::MAX)
+            .await
+            .expect_err("is shed");
         assert_eq!(second.limit_reached(), Some(Limit::Concurrency));
     }
 }

@@ -64,6 +64,13 @@ impl Reservation {
         taken
     }
 
+    /// Gives a part back, at most all of it.
+    pub fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Bytes reserved.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -98,5 +105,9 @@ mod tests {
         assert_eq!(budget.used(), 40);
         assert!(b.grow(60));
         assert!(!b.grow(u64::MAX));
+        b.shrink(30);
+        assert_eq!((b.bytes(), budget.used()), (70, 70));
+        b.shrink(u64::MAX);
+        assert_eq!((b.bytes(), budget.used()), (0, 0));
     }
 }

@@ -1,29 +1,34 @@
 //! A cell: a store with one instance's limits and grants, and how its run ends.
 
 use std::future::Future;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi_http::FieldMapError;
 
-use crate::config::GUEST_STACK;
+use crate::config::{Allocation, GUEST_STACK};
 use crate::ctx::{CallInfo, Ctx, CtxBuilder};
 use crate::function::Function;
-use crate::limits::{Limiter, Limits, format_bytes};
+use crate::limits::{Limiter, format_bytes};
 use crate::meter::{Meter, Turn};
 use crate::outgoing::HttpHooks;
-use crate::problem::{Limit, Problem};
+use crate::problem::{Limit, Problem, shortened};
 
 /// The guest was stopped because its CPU time was used up.
 #[derive(Debug, thiserror::Error)]
 #[error("CPU time used up")]
 struct CpuUsedUp;
 
+/// Bytes of a failure's cause that are logged.
+const CAUSE: usize = 4 << 10;
+
 /// Makes a store for one instance.
 pub(crate) fn new_store(
     function: &Function,
     info: &CallInfo,
+    meter: &Arc<Meter>,
     prepare: impl FnOnce(&mut CtxBuilder),
 ) -> Store<Ctx> {
     let limits = function.limits();
@@ -39,9 +44,8 @@ pub(crate) fn new_store(
         outgoing: builder.outgoing.take(),
     };
     let limiter = Limiter::new(limits, function.engine().budget());
-    let meter = Meter::new(limits.cpu);
     let live = function.engine().count_instance();
-    let ctx = Ctx::new(builder, hooks, limiter, meter, limits, live);
+    let ctx = Ctx::new(builder, hooks, limiter, Arc::clone(meter), limits, live);
     let mut store = Store::new(&function.engine().wasm, ctx);
     store.limiter(|ctx| &mut ctx.limiter);
     store.set_hostcall_fuel(limits.host_buffers);
@@ -85,14 +89,14 @@ pub(crate) async fn run<T>(
 
 /// Says what a failure was, to the caller; the cause goes to the log.
 pub(crate) fn problem_of(failure: Failure, function: &Function, ctx: &Ctx) -> Problem {
-    let limits = function.limits();
     let problem = match &failure {
-        Failure::Wall => wall_problem(limits),
-        Failure::Guest(error) => guest_problem(error, limits, ctx),
+        Failure::Wall => wall_problem(ctx.call().wall),
+        Failure::Guest(error) => guest_problem(error, function, ctx),
     };
     let cause = match &failure {
         Failure::Wall => String::new(),
-        Failure::Guest(error) => format!("{error:?}"),
+        // It has the names of the guest's own functions in it, as long as they are.
+        Failure::Guest(error) => shortened(format!("{error:?}"), CAUSE),
     };
     tracing::warn!(
         app = %function.id().app,
@@ -106,13 +110,14 @@ pub(crate) fn problem_of(failure: Failure, function: &Function, ctx: &Ctx) -> Pr
     problem
 }
 
-pub(crate) fn wall_problem(limits: &Limits) -> Problem {
-    let value = format!("{:?}", limits.wall);
+pub(crate) fn wall_problem(wall: Duration) -> Problem {
+    let value = format!("{wall:?}");
     let detail = format!("the function may take {value} from admission to the end of its answer");
     Problem::limit(Limit::Wall, value, detail)
 }
 
-fn guest_problem(error: &wasmtime::Error, limits: &Limits, ctx: &Ctx) -> Problem {
+fn guest_problem(error: &wasmtime::Error, function: &Function, ctx: &Ctx) -> Problem {
+    let limits = function.limits();
     if error.downcast_ref::<CpuUsedUp>().is_some() {
         let value = format!("{:?}", limits.cpu);
         let detail = format!("the function may use {value} of CPU time");
@@ -122,11 +127,12 @@ fn guest_problem(error: &wasmtime::Error, limits: &Limits, ctx: &Ctx) -> Problem
         .downcast_ref::<wasmtime::PoolConcurrencyLimitError>()
         .is_some()
     {
-        return Problem::limit(
-            Limit::Concurrency,
-            "node",
-            "this node runs as many instances as it has room for",
-        );
+        let instances = match function.engine().allocation() {
+            Allocation::Pooling { instances, .. } => instances.to_string(),
+            Allocation::OnDemand => "the address space".to_owned(),
+        };
+        let detail = format!("this node runs as many instances as it has room for: {instances}");
+        return Problem::limit(Limit::Concurrency, instances, detail);
     }
     if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
         let value = format_bytes(GUEST_STACK as u64);

@@ -15,6 +15,9 @@ const MEMORY_GUARD: u64 = 32 << 20;
 pub(crate) const GUEST_STACK: usize = 512 << 10;
 /// What the stack of a guest and of the host functions it calls may take.
 const ASYNC_STACK: usize = 1 << 20;
+/// What of a stack stays resident for its next user: most calls use no more, and
+/// zeroing that costs less than its page faults would.
+const STACK_KEEP_RESIDENT: usize = 32 << 10;
 
 /// How the node wants the engine.
 #[derive(Clone, Debug)]
@@ -117,11 +120,16 @@ fn pool(settings: &Settings, instances: u32, pagemap_scan: bool) -> PoolingAlloc
         .table_elements(1 << 20)
         .max_core_instances_per_component(64)
         .max_memories_per_component(16)
+        .max_memories_per_module(16)
         .max_tables_per_component(32)
+        .max_tables_per_module(32)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
         .max_unused_warm_slots(settings.warm_slots.min(instances))
-        .decommit_batch_size(16);
+        .async_stack_keep_resident(STACK_KEEP_RESIDENT)
+        // At once, not in batches: the memory of an instance that is gone has left the
+        // budget, and a batch on an idle node would wait for ever.
+        .decommit_batch_size(1);
     if pagemap_scan {
         pool.pagemap_scan(wasmtime::Enabled::Yes)
             .linear_memory_keep_resident(1 << 20)

@@ -25,6 +25,9 @@ pub struct CallInfo {
     pub id: RequestId,
     /// When the call must have ended.
     pub deadline: std::time::Instant,
+    /// The time from admission to then: the function's limit, or what its caller had
+    /// left.
+    pub wall: std::time::Duration,
     /// How many functions stand between the way in and this call.
     pub depth: u8,
 }

@@ -9,10 +9,12 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::{p2, p3};
 
 use crate::admission::{Admission, Permit};
-use crate::call::{Body, Call, CommandLine, FunctionId};
+use crate::call::{Body, Call, CommandLine, FunctionId, RequestId};
+use crate::cell::{Failure, new_store, problem_of};
 use crate::ctx::{CallInfo, Capability, Ctx};
 use crate::engine::{Engine, LoadedComponent};
 use crate::limits::Limits;
+use crate::meter::Meter;
 use crate::outcome::{Outcome, limit_body};
 use crate::outgoing::Callees;
 use crate::problem::Problem;
@@ -146,12 +148,17 @@ impl Function {
     /// # Errors
     /// The problem, when the call ends in one before its answer begins.
     pub async fn call(self: &Arc<Self>, call: Call) -> Result<Response<Body>, Problem> {
-        let wall = Instant::now() + self.limits.wall;
-        let deadline = call.deadline.map_or(wall, |deadline| deadline.min(wall));
+        let now = Instant::now();
+        let wall = call.deadline.map_or(self.limits.wall, |deadline| {
+            deadline
+                .saturating_duration_since(now)
+                .min(self.limits.wall)
+        });
+        let deadline = now + wall;
         let outcome = Outcome::new();
         let (parts, body) = call.request.into_parts();
         let body = limit_body(body, self.limits.body, &outcome)?;
-        let permit = self.admission.enter(deadline).await?;
+        let permit = self.admission.enter(deadline, wall).await?;
         let job = Job {
             request: Request::from_parts(parts, body),
             command: call.command,
@@ -159,6 +166,7 @@ impl Function {
                 function: self.id.clone(),
                 id: call.id,
                 deadline,
+                wall,
                 depth: call.depth,
             },
             outcome,
@@ -169,6 +177,35 @@ impl Function {
             Pre::Http02(_) => http02::call(self, job).await,
             Pre::Task(_) => task::call(self, job).await,
             Pre::Command03(_) | Pre::Command02(_) => command::call(self, job).await,
+        }
+    }
+
+    /// Makes an instance as for a call and drops it again, without calling it: what
+    /// a fresh instance costs, for measurements.
+    ///
+    /// # Errors
+    /// The problem, when there is no room for it.
+    pub async fn instantiate_once(&self) -> Result<(), Problem> {
+        let wall = self.limits.wall;
+        let info = CallInfo {
+            function: self.id.clone(),
+            id: RequestId::new(""),
+            deadline: Instant::now() + wall,
+            wall,
+            depth: 0,
+        };
+        let meter = Meter::new(self.limits.cpu);
+        let mut store = new_store(self, &info, &meter, |_| ());
+        let pre = match &self.pre {
+            Pre::Http03(handler) => handler.instance_pre(),
+            Pre::Http02(handler) => handler.instance_pre(),
+            Pre::Task(pre) => pre.instance_pre(),
+            Pre::Command03(pre) => pre.instance_pre(),
+            Pre::Command02(pre) => pre.instance_pre(),
+        };
+        match pre.instantiate_async(&mut store).await {
+            Ok(_instance) => Ok(()),
+            Err(error) => Err(problem_of(Failure::Guest(error), self, store.data())),
         }
     }
 

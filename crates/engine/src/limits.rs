@@ -79,6 +79,15 @@ pub(crate) struct Limiter {
     memory: Reservation,
     table_elements: u64,
     refused: Option<Limit>,
+    /// What was charged for the growth under way, which may fail all the same.
+    charged: Charge,
+}
+
+/// A growth that was allowed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Charge {
+    bytes: u64,
+    elements: u64,
 }
 
 impl Limiter {
@@ -89,6 +98,7 @@ impl Limiter {
             memory: budget.empty_reservation(),
             table_elements: 0,
             refused: None,
+            charged: Charge::default(),
         }
     }
 
@@ -123,6 +133,11 @@ impl Limiter {
         })
     }
 
+    /// For an instance that goes on to its next request.
+    pub(crate) fn forget_refusal(&mut self) {
+        self.refused = None;
+    }
+
     fn grow(&mut self, by: usize) -> bool {
         if self.memory.bytes().saturating_add(by as u64) > self.memory_limit {
             self.refused = Some(Limit::Memory);
@@ -132,7 +147,15 @@ impl Limiter {
             self.refused = Some(Limit::NodeMemory);
             return false;
         }
+        self.charged.bytes = by as u64;
         true
+    }
+
+    /// Takes back what was charged for a growth that then failed.
+    fn take_back(&mut self) {
+        let Charge { bytes, elements } = std::mem::take(&mut self.charged);
+        self.memory.shrink(bytes);
+        self.table_elements -= elements;
     }
 }
 
@@ -143,6 +166,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        self.charged = Charge::default();
         // Beyond the memory's own maximum the growth fails anyway: nothing to charge.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
@@ -152,6 +176,7 @@ impl ResourceLimiter for Limiter {
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         tracing::debug!(%error, "a guest's memory did not grow");
+        self.take_back();
         Ok(())
     }
 
@@ -161,6 +186,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        self.charged = Charge::default();
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -173,7 +199,14 @@ impl ResourceLimiter for Limiter {
             return Ok(false);
         }
         self.table_elements += by as u64;
+        self.charged.elements = by as u64;
         Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        tracing::debug!(%error, "a guest's table did not grow");
+        self.take_back();
+        Ok(())
     }
 }
 
@@ -241,6 +274,37 @@ mod tests {
             l.refusal().expect("a refusal").limit_reached(),
             Some(Limit::NodeMemory)
         );
+    }
+
+    #[test]
+    fn a_growth_that_fails_in_the_end_costs_nothing() {
+        let error = || wasmtime::Error::msg("no address space");
+        let mut l = limiter(1000, 1000);
+        assert!(l.memory_growing(0, 400, None).expect("grows"));
+        assert!(l.memory_growing(400, 900, None).expect("grows"));
+        l.memory_grow_failed(error()).expect("copes");
+        assert_eq!((l.memory_in_use(), l.memory.budget().used()), (400, 400));
+        // It was taken back once; what was granted before stays.
+        l.memory_grow_failed(error()).expect("copes");
+        assert_eq!(l.memory_in_use(), 400);
+        assert!(l.table_growing(0, 60, None).expect("grows"));
+        l.table_grow_failed(error()).expect("copes");
+        assert!(l.table_growing(0, 70, None).expect("grows"));
+        assert_eq!(l.memory_in_use(), 400 + 70 * 8);
+        assert!(!l.memory_growing(900, 1000, None).expect("refuses"));
+        l.memory_grow_failed(error()).expect("copes");
+        assert_eq!(l.memory_in_use(), 400 + 70 * 8);
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_until_the_next_request() {
+        let mut l = limiter(1000, u64::MAX);
+        assert!(!l.memory_growing(0, 1001, None).expect("refuses"));
+        // A guest that fails takes a little more memory on its way down.
+        assert!(l.memory_growing(0, 10, None).expect("grows"));
+        assert!(l.refusal().is_some());
+        l.forget_refusal();
+        assert!(l.refusal().is_none());
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl Meter {
         self.used.store(0, Relaxed);
     }
 
+    /// Whether most of the limit is left no more.
+    pub(crate) fn is_half_used(&self) -> bool {
+        self.used.load(Relaxed).saturating_add(self.current_poll()) >= self.limit / 2
+    }
+
     fn current_poll(&self) -> u64 {
         match (
             self.poll_started.load(Relaxed),
@@ -188,6 +193,18 @@ mod tests {
         meter.reset();
         meter.enter();
         assert_ne!(meter.on_tick(), Turn::Stop);
+    }
+
+    #[test]
+    fn half_of_the_limit_is_told() {
+        let meter = Meter::new(Duration::from_millis(10));
+        assert!(!meter.is_half_used());
+        meter
+            .used
+            .store(nanos(Duration::from_millis(5)) - 1, Relaxed);
+        assert!(!meter.is_half_used());
+        meter.used.store(nanos(Duration::from_millis(5)), Relaxed);
+        assert!(meter.is_half_used());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures::task::AtomicWaker;
+use http::{HeaderMap, Response, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::Notify;
@@ -21,6 +23,8 @@ use crate::problem::{Limit, Problem};
 pub(crate) struct Outcome {
     problem: OnceLock<Problem>,
     failed: Notify,
+    /// Whoever sends the answer's body on.
+    sender: AtomicWaker,
 }
 
 impl Outcome {
@@ -31,6 +35,7 @@ impl Outcome {
     pub(crate) fn fail(&self, problem: Problem) {
         if self.problem.set(problem).is_ok() {
             self.failed.notify_one();
+            self.sender.wake();
         }
     }
 
@@ -84,11 +89,53 @@ impl Drop for AbortOnDrop {
 /// An answer's body as its function writes it. Ends in the call's problem if
 /// there is one; dropped before its end, it ends the call.
 pub(crate) struct AnswerBody<H> {
-    pub(crate) inner: WasiBody,
-    pub(crate) outcome: Arc<Outcome>,
-    pub(crate) task: AbortOnDrop,
+    inner: WasiBody,
+    outcome: Arc<Outcome>,
+    task: AbortOnDrop,
+    /// Bytes left of the announced length. Who sends them on looks for no end beyond.
+    left: Option<u64>,
     /// Given back when the body is gone.
-    pub(crate) _held: H,
+    _held: H,
+}
+
+impl<H: Send + Unpin + 'static> AnswerBody<H> {
+    /// The answer with this around its body. `task` writes it.
+    pub(crate) fn around(
+        response: Response<WasiBody>,
+        is_head: bool,
+        outcome: Arc<Outcome>,
+        mut task: AbortOnDrop,
+        held: H,
+    ) -> Response<Body> {
+        let left = match response.status() {
+            // Nobody will ask for the body, and its function has answered all the same.
+            _ if is_head => Some(0),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Some(0),
+            _ => announced(response.headers()),
+        };
+        if left == Some(0) {
+            task.disarm();
+        }
+        response.map(|inner| {
+            Self {
+                inner,
+                outcome,
+                task,
+                left,
+                _held: held,
+            }
+            .boxed_unsync()
+        })
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 impl<H> AnswerBody<H> {
@@ -107,9 +154,19 @@ impl<H: Unpin> http_body::Body for AnswerBody<H> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                self.outcome.sender.register(cx.waker());
+                match self.outcome.problem() {
+                    // What was written before it was given before it.
+                    Some(_) => Poll::Ready(self.end()),
+                    None => Poll::Pending,
+                }
+            }
             Poll::Ready(Some(Ok(frame))) => {
-                if self.inner.is_end_stream() && self.outcome.problem().is_none() {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.left = self.left.map(|left| left.saturating_sub(length));
+                let ended = self.left == Some(0) || self.inner.is_end_stream();
+                if ended && self.outcome.problem().is_none() {
                     self.task.disarm();
                 }
                 Poll::Ready(Some(Ok(frame)))

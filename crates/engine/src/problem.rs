@@ -121,13 +121,32 @@ struct Inner {
     shared: bool,
 }
 
+/// Bytes of a detail: some have words of the guest's in them.
+const DETAIL: usize = 1 << 10;
+
+/// A text of at most so many bytes, which says if it had more.
+pub(crate) fn shortened(mut text: String, bytes: usize) -> String {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.push('…');
+        // It is kept: without what it grew to.
+        text.shrink_to_fit();
+    }
+    text
+}
+
 impl Problem {
     /// A problem of a kind with a sentence for people. The sentence reaches the
-    /// client: it must hold nothing that the client may not know.
+    /// client: it must hold nothing that the client may not know. Of a longer one 1 KiB
+    /// stays.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = match detail.into() {
+            Cow::Owned(text) => Cow::Owned(shortened(text, DETAIL)),
+            borrowed => borrowed,
+        };
         Self(Box::new(Inner {
             kind,
-            detail: detail.into(),
+            detail,
             retry_after: None,
             shared: false,
         }))

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Response, header};
+use http::{Method, Response, header};
 use tokio::sync::oneshot;
 use wasmtime::Store;
 use wasmtime_wasi::{I32Exit, p2, p3};
@@ -13,6 +13,7 @@ use crate::call::Body;
 use crate::cell::{Failure, new_store, problem_of, run};
 use crate::ctx::Ctx;
 use crate::function::{Function, Job};
+use crate::meter::Meter;
 use crate::outcome::PanicGuard;
 use crate::problem::{Kind, Problem};
 use crate::stdio::{Stdin, stdout};
@@ -56,8 +57,9 @@ impl CommandPre<'_> {
 pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<Body>, Problem> {
     let (head, head_receiver) = oneshot::channel();
     let outcome = Arc::clone(&job.outcome);
+    let is_head = job.request.method() == Method::HEAD;
     let task = tokio::spawn(serve(Arc::clone(function), job, head));
-    answer(head_receiver, task, outcome).await
+    answer(head_receiver, is_head, task, outcome).await
 }
 
 async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
@@ -73,7 +75,8 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
     } = job;
     let deadline = info.deadline;
     let (writer, mut body) = stdout(function.limits().output, &outcome);
-    let mut store = new_store(&function, &info, |builder| {
+    let meter = Meter::new(function.limits().cpu);
+    let mut store = new_store(&function, &info, &meter, |builder| {
         builder
             .wasi
             .stdin(Stdin::new(request.into_body()))
@@ -81,7 +84,6 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
             .arg(&*info.function.function)
             .args(&command.args);
     });
-    let meter = Arc::clone(&store.data().meter);
     let _guard = PanicGuard(&outcome);
 
     // The answer begins with the first output, or with an end without fault.

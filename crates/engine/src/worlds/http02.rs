@@ -1,12 +1,13 @@
 //! `wasi:http/incoming-handler@0.2`: one request at a time per instance.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::Response;
+use http::{Method, Response};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use wasmtime::Store;
+use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
@@ -15,6 +16,7 @@ use crate::call::Body;
 use crate::cell::{new_store, problem_of, run};
 use crate::ctx::Ctx;
 use crate::function::{Function, Job};
+use crate::meter::Meter;
 use crate::outcome::PanicGuard;
 use crate::problem::Problem;
 use crate::worlds::{Head, answer};
@@ -25,7 +27,15 @@ const IDLE: Duration = Duration::from_secs(10);
 /// What is kept per function.
 pub(crate) struct Handler {
     pre: ProxyPre<Ctx>,
-    idle: Mutex<Vec<Idle>>,
+    pool: Mutex<Pool>,
+}
+
+/// Instances that wait for their next request.
+#[derive(Default)]
+struct Pool {
+    idle: Vec<Idle>,
+    /// Whether a task looks after those that wait too long.
+    swept: bool,
 }
 
 struct Idle {
@@ -43,21 +53,28 @@ impl Handler {
     pub(crate) fn new(pre: ProxyPre<Ctx>) -> Self {
         Self {
             pre,
-            idle: Mutex::default(),
+            pool: Mutex::default(),
         }
     }
 
+    pub(crate) fn instance_pre(&self) -> &InstancePre<Ctx> {
+        self.pre.instance_pre()
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_idle(&self) -> Option<Instance> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.pop().map(|idle| idle.instance)
+        self.pool().idle.pop().map(|idle| idle.instance)
     }
 
     /// Keeps an instance, and has it dropped if nobody takes it.
     fn keep(&self, function: &Arc<Function>, instance: Instance) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = self.pool();
         let since = Instant::now();
-        idle.push(Idle { instance, since });
-        if idle.len() == 1 {
+        pool.idle.push(Idle { instance, since });
+        if !std::mem::replace(&mut pool.swept, true) {
             let function = Arc::downgrade(function);
             tokio::spawn(async move {
                 loop {
@@ -76,24 +93,28 @@ impl Handler {
         }
     }
 
-    /// Drops what waited too long; true when nothing is left.
+    /// Drops what waited too long; true when nothing is left to look after.
     fn drop_expired(&self) -> bool {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = self.pool();
         // The oldest is at the front: instances are taken from the back.
-        let expired = idle.partition_point(|idle| idle.since.elapsed() >= IDLE);
-        let gone: Vec<_> = idle.drain(..expired).collect();
-        let empty = idle.is_empty();
-        drop(idle);
+        let expired = pool
+            .idle
+            .partition_point(|idle| idle.since.elapsed() >= IDLE);
+        let gone: Vec<_> = pool.idle.drain(..expired).collect();
+        pool.swept = !pool.idle.is_empty();
+        let done = !pool.swept;
+        drop(pool);
         drop(gone);
-        empty
+        done
     }
 }
 
 pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<Body>, Problem> {
     let (head, head_receiver) = oneshot::channel();
     let outcome = Arc::clone(&job.outcome);
+    let is_head = job.request.method() == Method::HEAD;
     let task = tokio::spawn(serve(Arc::clone(function), job, head));
-    answer(head_receiver, task, outcome).await
+    answer(head_receiver, is_head, task, outcome).await
 }
 
 async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
@@ -114,11 +135,16 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
             proxy,
             served,
         }) => {
-            store.data_mut().meter.reset();
-            store.data_mut().hooks.call = info;
+            let ctx = store.data_mut();
+            ctx.meter.reset();
+            ctx.limiter.forget_refusal();
+            ctx.hooks.call = info;
             (store, Some(proxy), served)
         }
-        None => (new_store(&function, &info, |_| ()), None, 0),
+        None => {
+            let meter = Meter::new(function.limits().cpu);
+            (new_store(&function, &info, &meter, |_| ()), None, 0)
+        }
     };
     let meter = Arc::clone(&store.data().meter);
     let _guard = PanicGuard(&outcome);

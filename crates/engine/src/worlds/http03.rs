@@ -3,8 +3,8 @@
 //!
 //! Each instance is driven by one task. Requests reach it through its inbox;
 //! their answers' bodies are produced by the same task while the connections'
-//! tasks send them. A fault, or the end of one request's time, ends the instance
-//! and all its requests.
+//! tasks send them. A fault, or the end of the time of a request that the guest has
+//! not answered, ends the instance and all its requests.
 
 mod instance;
 
@@ -16,10 +16,9 @@ use std::time::{Duration, Instant};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, header};
-use http_body_util::BodyExt;
+use http::{Method, Request, Response, Uri, header};
 use tokio::sync::oneshot;
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, InstancePre};
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p3;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
@@ -28,10 +27,11 @@ use crate::call::Body;
 use crate::cell::{Failure, new_store, problem_of};
 use crate::ctx::{CallInfo, Ctx};
 use crate::function::{Function, Job, Reuse};
+use crate::meter::Meter;
 use crate::outcome::{AbortOnDrop, AnswerBody};
 use crate::problem::Problem;
 
-use instance::{Accepted, Instance, Seat, Taken};
+use instance::{Accepted, Clock, Instance, Offered, Seat, Taken};
 
 /// How long an instance waits for its next request.
 const IDLE: Duration = Duration::from_secs(10);
@@ -51,26 +51,35 @@ impl Handler {
         }
     }
 
+    pub(crate) fn instance_pre(&self) -> &InstancePre<Ctx> {
+        self.pre.instance_pre()
+    }
+
     fn open(&self) -> MutexGuard<'_, Vec<Arc<Instance>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the request to an instance of this thread that has room, or back.
-    fn seat(&self, request: Box<Accepted>) -> Result<Seat, Box<Accepted>> {
-        let mut request = request;
+    fn seat(&self, mut request: Box<Accepted>) -> Result<Seat, Box<Accepted>> {
         let mut open = self.open();
         let mut index = 0;
         while let Some(instance) = open.get(index) {
-            match instance.offer(request) {
-                Ok(seat) => {
+            request = match instance.offer(request) {
+                Offered::Seated(seat) => {
                     if !instance.is_open() {
                         open.swap_remove(index);
                     }
                     return Ok(seat);
                 }
-                Err(back) => request = back,
-            }
-            index += 1;
+                Offered::Full(request) => {
+                    index += 1;
+                    request
+                }
+                Offered::Closed(request) => {
+                    open.swap_remove(index);
+                    request
+                }
+            };
         }
         Err(request)
     }
@@ -86,6 +95,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     };
     let reuse = function.reuse();
     let outcome = job.outcome;
+    let is_head = job.request.method() == Method::HEAD;
     let (head, mut answer) = oneshot::channel();
     // Boxed: it may be handed on, and back.
     let request = Box::new(Accepted {
@@ -102,8 +112,9 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
             .seat(request)
             .unwrap_or_else(|request| start(function, handler, reuse, *request))
     };
-    // Others may be at work in the same instance: then it runs on.
-    let task = AbortOnDrop(seat.abort_handle().filter(|_| reuse.concurrency == 1));
+    // An instance that serves others, too, goes on: its guest hears that nobody takes
+    // the answer any more.
+    let task = AbortOnDrop(seat.abort_handle().filter(|_| reuse.requests == 1));
     let head = tokio::select! {
         // As in the other worlds: what has begun first.
         biased;
@@ -111,15 +122,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
         problem = outcome.failed() => return Err(problem),
     };
     match head {
-        Ok(Ok(response)) => Ok(response.map(|inner| {
-            AnswerBody {
-                inner,
-                outcome,
-                task,
-                _held: seat,
-            }
-            .boxed_unsync()
-        })),
+        Ok(Ok(response)) => Ok(AnswerBody::around(response, is_head, outcome, task, seat)),
         Ok(Err(error)) => Err(Problem::guest_fault(format!(
             "the function answered with an error: {error}"
         ))),
@@ -132,24 +135,48 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
 /// Starts an instance with its first request.
 fn start(function: &Arc<Function>, handler: &Handler, reuse: Reuse, first: Accepted) -> Seat {
     let info = first.info.clone();
-    let (instance, seat) = Instance::new(reuse, first);
+    let meter = Meter::new(function.limits().cpu);
+    let (instance, seat) = Instance::new(reuse, Arc::clone(&meter), first);
     if instance.is_open() {
         handler.open().push(Arc::clone(&instance));
     }
-    let task = tokio::spawn(work(Arc::clone(function), Arc::clone(&instance), info));
+    let task = tokio::spawn(work(
+        Arc::clone(function),
+        Arc::clone(&instance),
+        meter,
+        info,
+    ));
     instance.set_abort_handle(task.abort_handle());
     seat
 }
 
+/// Sees to it that the end of an instance reaches its callers, whatever it is.
+struct Farewell<'a> {
+    handler: &'a Handler,
+    instance: &'a Arc<Instance>,
+    problem: Option<Problem>,
+}
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        self.handler.close(self.instance);
+        self.instance.end(self.problem.take());
+    }
+}
+
 /// An instance's life.
-async fn work(function: Arc<Function>, instance: Arc<Instance>, info: CallInfo) {
+async fn work(function: Arc<Function>, instance: Arc<Instance>, meter: Arc<Meter>, info: CallInfo) {
     let Some(handler) = function.http03() else {
         return;
     };
-    let mut store = new_store(&function, &info, |_| ());
-    let meter = Arc::clone(&store.data().meter);
-    // On a panic this ends the requests, before the store goes.
-    let farewell = instance.farewell();
+    let mut store = new_store(&function, &info, &meter, |_| ());
+    // Dropped before the store is: on a panic, or when nobody wants it any more, this
+    // is what is told.
+    let mut farewell = Farewell {
+        handler,
+        instance: &instance,
+        problem: Some(Problem::host_fault("the host failed during this call")),
+    };
     let result = {
         let guest = async {
             let service = handler.pre.instantiate_async(&mut store).await?;
@@ -165,28 +192,24 @@ async fn work(function: Arc<Function>, instance: Arc<Instance>, info: CallInfo) 
                 return Poll::Ready(result.map_err(Failure::Guest));
             }
             loop {
-                let end = instance
-                    .earliest_deadline()
-                    .unwrap_or_else(|| Instant::now() + function.limits().wall);
-                if end < timer.deadline().into_std() {
-                    timer.as_mut().reset(end.into());
+                match instance.look_at_clock(Instant::now()) {
+                    Clock::Over => return Poll::Ready(Err(Failure::Wall)),
+                    Clock::Forgotten => return Poll::Ready(Ok(())),
+                    Clock::Until(end) if end != timer.deadline().into_std() => {
+                        timer.as_mut().reset(end.into());
+                    }
+                    Clock::Until(_) => {}
                 }
                 if timer.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                if end <= Instant::now() {
-                    return Poll::Ready(Err(Failure::Wall));
-                }
-                timer.as_mut().reset(end.into());
             }
         })
         .await
     };
-    handler.close(&instance);
-    match result {
-        Ok(()) => farewell.end(None),
-        Err(failure) => farewell.end(Some(problem_of(failure, &function, store.data()))),
-    }
+    farewell.problem = result
+        .err()
+        .map(|failure| problem_of(failure, &function, store.data()));
 }
 
 /// Takes requests until the instance has had its share, then waits until the
@@ -225,6 +248,7 @@ async fn handle(
     let (request, sent) = accessor.with(|mut store| {
         let ctx = store.data_mut();
         ctx.hooks.call = info;
+        instance.bound(&mut ctx.hooks.call);
         let (request, sent) = p3::Request::from_http(&mut ctx.hooks, request);
         let sent: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(sent);
         (request, sent)
@@ -235,6 +259,7 @@ async fn handle(
         Err(code) => Err(format!("{code:?}")),
     };
     instance.answer(id, answer);
+    accessor.with(|mut store| instance.bound(&mut store.data_mut().hooks.call));
     Ok(())
 }
 

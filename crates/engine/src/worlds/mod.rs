@@ -8,7 +8,6 @@ pub(crate) mod task;
 use std::sync::Arc;
 
 use http::Response;
-use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wasmtime_wasi_http::WasiBody;
@@ -24,6 +23,7 @@ pub(crate) type Head = Result<Response<WasiBody>, String>;
 /// body to that task.
 pub(crate) async fn answer(
     head: oneshot::Receiver<Head>,
+    is_head: bool,
     task: JoinHandle<()>,
     outcome: Arc<Outcome>,
 ) -> Result<Response<Body>, Problem> {
@@ -37,15 +37,7 @@ pub(crate) async fn answer(
         problem = outcome.failed() => return Err(problem),
     };
     match head {
-        Ok(Ok(response)) => Ok(response.map(|inner| {
-            AnswerBody {
-                inner,
-                outcome,
-                task: abort,
-                _held: (),
-            }
-            .boxed_unsync()
-        })),
+        Ok(Ok(response)) => Ok(AnswerBody::around(response, is_head, outcome, abort, ())),
         Ok(Err(error)) => Err(Problem::guest_fault(format!(
             "the function answered with an error: {error}"
         ))),

@@ -1,5 +1,4 @@
-//! An instance as its callers see it: seats, an inbox, and the requests that
-//! have not been answered.
+//! An instance as its callers see it: its inbox, and the requests that it works on.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -12,8 +11,10 @@ use tokio::task::AbortHandle;
 
 use crate::admission::Permit;
 use crate::call::Body;
+use crate::cell::wall_problem;
 use crate::ctx::CallInfo;
 use crate::function::Reuse;
+use crate::meter::Meter;
 use crate::outcome::Outcome;
 use crate::problem::Problem;
 use crate::worlds::Head;
@@ -28,25 +29,46 @@ pub(super) struct Accepted {
     pub(super) permit: Permit,
 }
 
-/// A request that an instance has taken.
+/// A request from when the instance takes it until the guest has answered it and
+/// its caller has all of the answer, or is gone.
 struct Live {
     id: u32,
     deadline: Instant,
+    wall: Duration,
+    depth: u8,
     /// Until the guest has answered.
     head: Option<oneshot::Sender<Head>>,
     outcome: Weak<Outcome>,
+    permit: Permit,
 }
 
-#[derive(Default)]
+impl Live {
+    fn is_answered(&self) -> bool {
+        self.head.is_none()
+    }
+}
+
 struct State {
     inbox: VecDeque<Taken>,
     live: Vec<Live>,
-    /// Requests whose callers have not had all of their answer.
-    seats: u32,
     /// Requests in all.
     taken: u32,
     closed: bool,
+    /// The last of all deadlines: what the guest does beyond its answers ends then.
+    latest: Instant,
+    /// The place of the only request of an instance, kept while it runs on.
     permit: Option<Permit>,
+}
+
+impl State {
+    /// Takes a request off the list.
+    fn remove(&mut self, index: usize, reuse: Reuse) {
+        let live = self.live.swap_remove(index);
+        if reuse.requests == 1 {
+            // What the guest does after its only answer counts as running.
+            self.permit = Some(live.permit);
+        }
+    }
 }
 
 pub(super) struct Instance {
@@ -54,6 +76,7 @@ pub(super) struct Instance {
     /// wake-up across cores.
     thread: ThreadId,
     reuse: Reuse,
+    meter: Arc<Meter>,
     abort: OnceLock<AbortHandle>,
     state: Mutex<State>,
     arrived: Notify,
@@ -66,10 +89,31 @@ pub(super) struct Taken {
     pub(super) info: CallInfo,
 }
 
-/// A request's place at its instance, held until its answer has been sent.
+/// What became of a request that was offered to an instance.
+pub(super) enum Offered {
+    /// It was taken.
+    Seated(Seat),
+    /// The instance is busy, or another thread's.
+    Full(Box<Accepted>),
+    /// The instance takes no more requests.
+    Closed(Box<Accepted>),
+}
+
+/// What the clock says to an instance.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// Look again then.
+    Until(Instant),
+    /// A request's time is over, and the guest has not answered it.
+    Over,
+    /// All that still runs is what nobody waits for, and its time is over.
+    Forgotten,
+}
+
+/// A request's place at its instance, held by whoever sends its answer on.
 pub(super) struct Seat {
     instance: Arc<Instance>,
-    permit: Option<Permit>,
+    id: u32,
 }
 
 impl Seat {
@@ -81,22 +125,30 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.instance.state();
-        state.seats -= 1;
-        if self.instance.reuse.requests == 1 {
-            // What the guest does after its only answer counts as running.
-            state.permit = self.permit.take();
+        // One that the guest has not answered yet keeps its place until then.
+        let done = |live: &Live| live.id == self.id && live.is_answered();
+        if let Some(index) = state.live.iter().position(done) {
+            state.remove(index, self.instance.reuse);
         }
     }
 }
 
 impl Instance {
     /// An instance with its first request.
-    pub(super) fn new(reuse: Reuse, first: Accepted) -> (Arc<Self>, Seat) {
+    pub(super) fn new(reuse: Reuse, meter: Arc<Meter>, first: Accepted) -> (Arc<Self>, Seat) {
         let instance = Arc::new(Self {
             thread: std::thread::current().id(),
             reuse,
+            meter,
             abort: OnceLock::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                inbox: VecDeque::new(),
+                live: Vec::new(),
+                taken: 0,
+                closed: false,
+                latest: first.info.deadline,
+                permit: None,
+            }),
             arrived: Notify::new(),
         });
         let seat = instance.take(&mut instance.state(), first);
@@ -108,39 +160,56 @@ impl Instance {
     }
 
     /// Takes a request if it comes from this thread and there is room.
-    pub(super) fn offer(self: &Arc<Self>, request: Box<Accepted>) -> Result<Seat, Box<Accepted>> {
+    pub(super) fn offer(self: &Arc<Self>, request: Box<Accepted>) -> Offered {
+        if self.thread != std::thread::current().id() {
+            return Offered::Full(request);
+        }
         let mut state = self.state();
-        if state.closed
-            || state.seats >= self.reuse.concurrency
-            || self.thread != std::thread::current().id()
-        {
-            return Err(request);
+        if state.live.is_empty() {
+            // The limit is for what requests use, not for all of an instance's life.
+            self.meter.reset();
+        } else if self.meter.is_half_used() {
+            // Those that share it have used most of what one may: the next one
+            // would soon end all of them.
+            state.closed = true;
+        }
+        if state.closed {
+            return Offered::Closed(request);
+        }
+        if state.live.len() >= self.reuse.concurrency as usize {
+            return Offered::Full(request);
         }
         let seat = self.take(&mut state, *request);
         drop(state);
         self.arrived.notify_one();
-        Ok(seat)
+        Offered::Seated(seat)
     }
 
     fn take(self: &Arc<Self>, state: &mut State, request: Accepted) -> Seat {
-        state.seats += 1;
+        let Accepted {
+            request,
+            info,
+            head,
+            outcome,
+            permit,
+        } = request;
         state.taken += 1;
         state.closed |= state.taken >= self.reuse.requests;
+        state.latest = state.latest.max(info.deadline);
+        let id = state.taken;
         state.live.push(Live {
-            id: state.taken,
-            deadline: request.info.deadline,
-            head: Some(request.head),
-            outcome: request.outcome,
+            id,
+            deadline: info.deadline,
+            wall: info.wall,
+            depth: info.depth,
+            head: Some(head),
+            outcome,
+            permit,
         });
-        let taken = Taken {
-            id: state.taken,
-            request: request.request,
-            info: request.info,
-        };
-        state.inbox.push_back(taken);
+        state.inbox.push_back(Taken { id, request, info });
         Seat {
             instance: Arc::clone(self),
-            permit: Some(request.permit),
+            id,
         }
     }
 
@@ -155,7 +224,7 @@ impl Instance {
     }
 
     /// The next request, or `None` when nothing more will come: closes the
-    /// instance when none comes for so long while nobody waits for an answer.
+    /// instance when none comes for so long while it works on none.
     pub(super) async fn next(&self, idle: Duration) -> Option<Taken> {
         loop {
             {
@@ -169,63 +238,80 @@ impl Instance {
             }
             let arrived = tokio::time::timeout(idle, self.arrived.notified()).await;
             let mut state = self.state();
-            if arrived.is_err() && state.inbox.is_empty() && state.seats == 0 {
+            if arrived.is_err() && state.inbox.is_empty() && state.live.is_empty() {
                 state.closed = true;
             }
+        }
+    }
+
+    /// What holds for calls that the guest makes: a store does not tell which of its
+    /// requests makes one, so the nearest deadline and the greatest depth hold.
+    pub(super) fn bound(&self, call: &mut CallInfo) {
+        let state = self.state();
+        if let Some(deadline) = state.live.iter().map(|live| live.deadline).min() {
+            call.deadline = deadline;
+        }
+        if let Some(depth) = state.live.iter().map(|live| live.depth).max() {
+            call.depth = depth;
         }
     }
 
     /// Sends a request's answer to its caller.
     pub(super) fn answer(&self, id: u32, answer: Head) {
         let mut state = self.state();
-        if let Some(live) = state.live.iter_mut().find(|live| live.id == id)
-            && let Some(head) = live.head.take()
-        {
-            drop(state);
+        let Some(index) = state.live.iter().position(|live| live.id == id) else {
+            return;
+        };
+        let head = state.live[index].head.take();
+        if state.live[index].outcome.strong_count() == 0 {
+            // Its caller is gone.
+            state.remove(index, self.reuse);
+        }
+        drop(state);
+        if let Some(head) = head {
             // Nobody may be there any more to take it.
             let _ = head.send(answer);
         }
     }
 
-    /// When the first of the requests must have ended. Forgets those that have.
-    pub(super) fn earliest_deadline(&self) -> Option<Instant> {
+    /// What the clock says. A caller that takes its answer too slowly loses it: that
+    /// is no fault of the guest's, and none of the others'.
+    pub(super) fn look_at_clock(&self, now: Instant) -> Clock {
         let mut state = self.state();
-        state.live.retain(|live| live.outcome.strong_count() > 0);
-        state.live.iter().map(|live| live.deadline).min()
-    }
-
-    pub(super) fn farewell(&self) -> Farewell<'_> {
-        Farewell(Some(self))
-    }
-}
-
-/// Sees to it that the end of an instance reaches its callers.
-pub(super) struct Farewell<'a>(Option<&'a Instance>);
-
-impl Farewell<'_> {
-    /// The instance ended, in a problem or well.
-    pub(super) fn end(mut self, problem: Option<Problem>) {
-        if let Some(instance) = self.0.take() {
-            instance.end(problem);
+        let mut late = Vec::new();
+        while let Some(index) = state
+            .live
+            .iter()
+            .position(|live| live.is_answered() && live.deadline <= now)
+        {
+            let live = &state.live[index];
+            late.push((live.outcome.clone(), live.wall));
+            state.remove(index, self.reuse);
         }
-    }
-}
-
-impl Drop for Farewell<'_> {
-    fn drop(&mut self) {
-        if let Some(instance) = self.0.take() {
-            instance.end(Some(Problem::host_fault(
-                "the host failed during this call",
-            )));
+        let clock = match state.live.iter().map(|live| live.deadline).min() {
+            Some(end) if end <= now => Clock::Over,
+            Some(end) => Clock::Until(end),
+            None if state.latest <= now => {
+                state.closed = true;
+                Clock::Forgotten
+            }
+            None => Clock::Until(state.latest),
+        };
+        drop(state);
+        for (outcome, wall) in late {
+            if let Some(outcome) = outcome.upgrade() {
+                outcome.fail(wall_problem(wall));
+            }
         }
+        clock
     }
-}
 
-impl Instance {
-    fn end(&self, problem: Option<Problem>) {
+    /// The instance ended, in a problem or well: its callers hear of it.
+    pub(super) fn end(&self, problem: Option<Problem>) {
         let mut state = self.state();
         state.closed = true;
         state.inbox.clear();
+        state.permit = None;
         let live = std::mem::take(&mut state.live);
         drop(state);
         let Some(mut problem) = problem else { return };
