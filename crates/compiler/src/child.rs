@@ -50,20 +50,22 @@ fn refuse(message: &str, code: ExitCode) -> ExitCode {
 }
 
 fn confine(limits: ChildLimits) -> io::Result<()> {
-    let set = |resource, value| {
-        setrlimit(
-            resource,
-            Rlimit {
-                current: Some(value),
-                maximum: Some(value),
-            },
-        )
+    let set = |resource, current, maximum| {
+        let limit = Rlimit {
+            current: Some(current),
+            maximum: Some(maximum),
+        };
+        setrlimit(resource, limit)
     };
-    // The order is the system's: no new files, no core dumps, then the limits.
-    set(Resource::Core, 0)?;
-    set(Resource::Fsize, 0)?;
-    set(Resource::As, limits.memory)?;
-    set(Resource::Cpu, limits.cpu_seconds)?;
+    // Where memory is short it goes before the server does. Only Linux knows this, and
+    // only files there must still be opened.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    set(Resource::Core, 0, 0)?;
+    set(Resource::Fsize, 0, 0)?;
+    set(Resource::As, limits.memory, limits.memory)?;
+    // At the first limit the system sends a signal of its own, at the second it kills:
+    // so the parent can tell this limit from others who kill.
+    set(Resource::Cpu, limits.cpu_seconds, limits.cpu_seconds + 1)?;
     #[cfg(target_os = "linux")]
     {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;

@@ -1,6 +1,7 @@
 //! The parent's side: cache, child, seal.
 
 use std::ffi::OsString;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use strand_engine::{ArtifactError, ArtifactKey, Engine, Identity, LoadedComponen
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
 
 use crate::cache::Cache;
 use crate::child::{ChildLimits, REFUSED};
@@ -37,6 +39,8 @@ pub struct CompilerConfig {
     pub children: usize,
     /// Where artefacts are kept.
     pub cache: PathBuf,
+    /// Bytes of artefacts that are kept, at most.
+    pub cache_size: u64,
 }
 
 /// Why a source was not compiled.
@@ -46,7 +50,7 @@ pub enum CompileError {
     #[error("it does not compile: {0}")]
     Refused(String),
     /// It is too large to be compiled at all.
-    #[error("it has {size} bytes, and {limit} are allowed (limit: compile source)")]
+    #[error("it has {size} bytes, and {limit} are allowed (limit: compile source, which is fixed)")]
     Source {
         /// Its bytes.
         size: u64,
@@ -54,17 +58,29 @@ pub enum CompileError {
         limit: u64,
     },
     /// The compiled code is too large.
-    #[error("its compiled code is larger than {0} bytes (limit: compile code)")]
+    #[error("its compiled code is larger than {0} bytes (limit: compile code, which is fixed)")]
     Code(u64),
     /// The child's memory was used up.
-    #[error("compiling it takes more than {0} of memory (limit: compile memory)")]
+    #[error(
+        "compiling it takes more than {0} of memory (limit: compile memory; more: `[compile] memory` in the node's `--config`)"
+    )]
     Memory(String),
     /// The child's CPU time was used up.
-    #[error("compiling it takes more than {0} s of CPU time (limit: compile cpu)")]
+    #[error(
+        "compiling it takes more than {0} s of CPU time (limit: compile cpu; more: `[compile] cpu` in the node's `--config`)"
+    )]
     Cpu(u64),
     /// The child took too long.
-    #[error("compiling it takes longer than {0:?} (limit: compile wall)")]
+    #[error(
+        "compiling it takes longer than {0:?} (limit: compile wall; more: `[compile] wall` in the node's `--config`)"
+    )]
     Wall(Duration),
+    /// Somebody killed the child; the kernel does when memory is short.
+    #[error(
+        "its compiler was killed, probably because this machine or its cgroup is short of \
+         memory"
+    )]
+    Killed,
     /// The compiler crashed on it.
     #[error("the compiler crashed on it ({0})")]
     Crashed(String),
@@ -105,6 +121,8 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct Compiler {
     config: CompilerConfig,
+    /// What code must have been made by to be used.
+    engine: String,
     key: ArtifactKey,
     cache: Cache,
     children: Semaphore,
@@ -114,14 +132,16 @@ impl Compiler {
     /// Opens the cache.
     ///
     /// # Errors
-    /// When the cache's folder cannot be made.
+    /// When the cache's folder cannot be made, or the compiler not be set up.
     pub fn new(config: CompilerConfig, key: ArtifactKey) -> Result<Arc<Self>, CompileError> {
-        let cache = Cache::open(&config.cache).map_err(|source| CompileError::Io {
-            doing: "opening the artefact cache",
-            source,
-        })?;
+        let cache =
+            Cache::open(&config.cache, config.cache_size).map_err(|source| CompileError::Io {
+                doing: "opening the artefact cache",
+                source,
+            })?;
         Ok(Arc::new(Self {
             children: Semaphore::new(config.children.max(1)),
+            engine: fingerprint()?,
             config,
             key,
             cache,
@@ -133,7 +153,10 @@ impl Compiler {
     /// # Errors
     /// When the source does not compile within the limits.
     pub async fn load(&self, engine: &Engine, wasm: &[u8]) -> Result<Loaded, CompileError> {
-        let identity = identity(wasm);
+        let identity = Identity {
+            source: blake3::hash(wasm).to_hex().to_string(),
+            engine: self.engine.clone(),
+        };
         if let Some(component) = self.cached(engine, &identity) {
             return Ok(Loaded {
                 component,
@@ -250,12 +273,11 @@ impl Compiler {
         if status.code() == Some(i32::from(REFUSED)) {
             return CompileError::Refused(complaint.to_owned());
         }
-        // The system allows a process that ignores the first signal one more
-        // second and then kills it.
         const SIGXCPU: i32 = rustix::process::Signal::XCPU.as_raw();
         const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
         match status.signal() {
-            Some(SIGXCPU | SIGKILL) => CompileError::Cpu(limits.cpu_seconds),
+            Some(SIGXCPU) => CompileError::Cpu(limits.cpu_seconds),
+            Some(SIGKILL) => CompileError::Killed,
             _ if is_out_of_memory(complaint) => CompileError::Memory(format_bytes(limits.memory)),
             _ => {
                 let first = complaint.lines().next().unwrap_or_default();
@@ -294,11 +316,43 @@ async fn read_bounded(
     Ok(Some(bytes))
 }
 
-fn identity(wasm: &[u8]) -> Identity {
-    Identity {
-        source: blake3::hash(wasm).to_hex().to_string(),
-        // What else decides whether code fits (the processor's features, the
-        // configuration) Wasmtime checks itself when it maps the code.
-        engine: concat!("strand ", env!("CARGO_PKG_VERSION")).to_owned(),
+/// Everything beside the source that decides what its code is: the compiler with its
+/// whole version and configuration, and the adapter of modules. Wasmtime itself
+/// compares less when it maps code: not its patch version, in which a fault of the
+/// compiler may have been mended.
+fn fingerprint() -> Result<String, CompileError> {
+    let engine = wasmtime::Engine::new(&strand_engine::base_config())
+        .map_err(|error| CompileError::Map(format!("{error:#}")))?;
+    let mut hasher = Fingerprint(blake3::Hasher::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.write(WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER);
+    let hash = hasher.0.finalize().to_hex();
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(format!("strand {version} {}", &hash[..32]))
+}
+
+/// For types that only know how to be hashed to 64 bits, which are too few here.
+struct Fingerprint(blake3::Hasher);
+
+impl Hasher for Fingerprint {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let hash = self.0.finalize();
+        u64::from_le_bytes(std::array::from_fn(|byte| hash.as_bytes()[byte]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_is_the_same_each_time() {
+        let first = fingerprint().expect("an engine");
+        assert_eq!(first, fingerprint().expect("an engine"));
+        assert!(first.starts_with(concat!("strand ", env!("CARGO_PKG_VERSION"))));
     }
 }
