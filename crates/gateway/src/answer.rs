@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,8 +18,8 @@ use crate::fields;
 use crate::stream::StreamProgress;
 
 /// Bytes of an answer that an HTTP/2 stream is given at once: progress is measured
-/// in such pieces.
-const PIECE: usize = 128 << 10;
+/// in such pieces. A part of `Config::IN_FLIGHT`.
+pub(crate) const PIECE: usize = 128 << 10;
 
 /// An answer's body, which ends its exchange.
 pub(crate) struct AnswerBody {
@@ -50,6 +51,12 @@ pub(crate) fn seal(
     if let Ok(id) = HeaderValue::from_str(exchange.id().as_str()) {
         parts.headers.insert(fields::REQUEST_ID, id);
     }
+    let link = exchange.link();
+    if !link.http2 && link.shared.draining.load(Ordering::Relaxed) {
+        // hyper may not have been told yet, if this request came at the same time.
+        let close = HeaderValue::from_static("close");
+        parts.headers.insert(header::CONNECTION, close);
+    }
     let bodiless = matches!(
         parts.status,
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
@@ -57,7 +64,12 @@ pub(crate) fn seal(
     if bodiless || exchange.is_head() {
         if parts.status == StatusCode::NO_CONTENT {
             parts.headers.remove(header::CONTENT_LENGTH);
-        } else if !bodiless && let Some(length) = body.size_hint().exact() {
+        } else if !bodiless
+            && let Some(length) = body.size_hint().exact()
+            // The function knows that there is no body to a `HEAD`, and may have
+            // written none: what a `GET` would have got is not known then.
+            && length > 0
+        {
             parts
                 .headers
                 .entry(header::CONTENT_LENGTH)

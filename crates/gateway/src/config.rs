@@ -14,7 +14,12 @@ pub struct Config {
     /// 100 costs HTTP/1.1 requests an allocation.
     pub header_fields: usize,
     /// Time from a connection's or a request's first byte to the end of the header,
-    /// also from a connection's start to its first byte; 10 seconds by default.
+    /// also from a connection's start to its first byte; 10 seconds by default. Over
+    /// HTTP/2 it is kept up to the first request: a client that has sent none by then
+    /// is told to go, and cut after as long again. Of the header of a later request,
+    /// which hyper reads, it does not see the beginning; while a header is not whole
+    /// no answer to a ping can come, so that it has `ping_interval` and
+    /// `ping_timeout`.
     pub header_timeout: Duration,
     /// Time between two requests of a connection; 60 seconds by default.
     pub idle_timeout: Duration,
@@ -33,9 +38,13 @@ pub struct Config {
     pub write_timeout: Duration,
     /// Connections that are open at once; 10,000 by default. Beyond that none is
     /// accepted: clients wait in the kernel's queue, and cost nothing there, until a
-    /// connection ends. An answer would need their request to be read.
+    /// connection ends. An answer would need their request to be read. There are never
+    /// more than the process may have descriptors, less [`Config::DESCRIPTORS`] or
+    /// half of them, whichever is less.
     pub max_connections: usize,
-    /// Streams of an HTTP/2 connection at once; 128 by default.
+    /// Streams of an HTTP/2 connection at once; 128 by default. Each may have 64 KiB
+    /// of a request's body that nobody has read, and the connection as much as all of
+    /// them: no body that is not read keeps another one from coming.
     pub max_streams: u32,
     /// Time between two pings of an HTTP/2 connection; 20 seconds by default.
     pub ping_interval: Duration,
@@ -45,6 +54,18 @@ pub struct Config {
     /// Time for requests in flight to end when the node drains; 30 seconds by
     /// default. Then they are cut.
     pub drain_deadline: Duration,
+}
+
+impl Config {
+    /// Descriptors that are left to what is no connection of a client's: files and
+    /// blobs that are sent, functions' own connections, listeners, memory.
+    pub const DESCRIPTORS: u64 = 512;
+
+    /// What a request holds of the node's memory budget, from its header to the last
+    /// byte of its answer: 192 KiB. Of HTTP/2, 128 KiB of the answer that wait for
+    /// the client and 64 KiB of the request that wait for the function; of HTTP/1.1,
+    /// a buffer of 64 KiB each way and 64 KiB of a file.
+    pub const IN_FLIGHT: u64 = 192 << 10;
 }
 
 impl Default for Config {

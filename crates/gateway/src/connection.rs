@@ -35,12 +35,15 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// told.
 const H2_HEADROOM: u32 = 2;
 
-/// Bytes of a request's body that an HTTP/2 client may send before they are read: of
-/// a stream, of a connection.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
+/// Bytes of a request's body that an HTTP/2 client may send on a stream before they
+/// are read. A part of `Config::IN_FLIGHT`.
+const STREAM_WINDOW: u32 = 64 << 10;
 
-/// Bytes that hyper buffers of an HTTP/1 connection, each way.
+/// The largest window that HTTP/2 has (RFC 9113, section 6.9.1).
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+
+/// Bytes that hyper buffers of an HTTP/1 connection, each way. A part of
+/// `Config::IN_FLIGHT`.
 const BUFFER: usize = 64 << 10;
 
 /// hyper's own number of header fields, for which it has room without allocating.
@@ -140,6 +143,12 @@ where
     drive(connection, link, control).await;
 }
 
+/// As much as all streams have: were it less, bodies that are not read would close it
+/// for those that are, and their clients would seem too slow.
+fn connection_window(streams: u32) -> u32 {
+    STREAM_WINDOW.saturating_mul(streams).min(LARGEST_WINDOW)
+}
+
 async fn serve_http2<IO>(transport: Transport<IO>, link: &Arc<Link>, control: &Control)
 where
     IO: Read + Write + Unpin + Send + 'static,
@@ -158,7 +167,7 @@ where
         .max_concurrent_streams(config.max_streams)
         .max_header_list_size(header_bytes.saturating_mul(H2_HEADROOM))
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
+        .initial_connection_window_size(connection_window(config.max_streams));
     let service = service_fn(|request| {
         let progress = Arc::new(StreamProgress::default());
         link.offer_stream(Some(Arc::clone(&progress)));
@@ -272,4 +281,28 @@ fn when(token: CancellationToken, event: Event) -> BoxFuture<'static, Event> {
         token.cancelled_owned().await;
         event
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::{answer, static_files};
+
+    /// The documented number is that of the buffers.
+    #[test]
+    fn what_a_request_holds_is_charged() {
+        let http2 = answer::PIECE as u64 + u64::from(STREAM_WINDOW);
+        let http1 = 2 * BUFFER as u64 + static_files::PIECE as u64;
+        assert_eq!((http2, http1), (Config::IN_FLIGHT, Config::IN_FLIGHT));
+        let file_over_http2 = 2 * static_files::PIECE;
+        assert!(file_over_http2 <= answer::PIECE);
+    }
+
+    #[test]
+    fn a_connection_has_room_for_all_its_streams() {
+        assert_eq!(connection_window(128), 8 << 20);
+        assert_eq!(connection_window(1), 64 << 10);
+        assert_eq!(connection_window(u32::MAX), LARGEST_WINDOW);
+    }
 }

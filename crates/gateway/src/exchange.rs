@@ -28,6 +28,8 @@ pub(crate) struct Exchange {
     inbound: Option<Arc<Inbound>>,
     bytes_out: u64,
     complete: bool,
+    /// Whether it holds its part of the node's memory.
+    holds: bool,
 }
 
 impl Exchange {
@@ -47,7 +49,18 @@ impl Exchange {
             inbound: None,
             bytes_out: 0,
             complete: false,
+            holds: false,
         })
+    }
+
+    /// Takes its part of the node's memory, until it ends.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn hold(&mut self) -> Result<(), Problem> {
+        self.link.hold()?;
+        self.holds = true;
+        Ok(())
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -104,6 +117,9 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.link.stream_ends();
+        if self.holds {
+            self.link.release();
+        }
         let shared = &self.link.shared;
         let aborted = !self.complete;
         let duration = self.started.elapsed();

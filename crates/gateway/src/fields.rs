@@ -150,9 +150,15 @@ pub(crate) fn check_size(parts: &Parts, config: &Config) -> Result<(), Problem> 
         .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
         .sum();
     if uri + fields > config.header_bytes {
-        return Err(header_too_large(config));
+        return Err(too_many_bytes(config));
     }
     Ok(())
+}
+
+fn too_many_bytes(config: &Config) -> Problem {
+    let limit = format_bytes(config.header_bytes as u64);
+    let detail = format!("a request may have a header of {limit}");
+    Problem::limit(Limit::Headers, limit, detail)
 }
 
 fn too_many_fields(config: &Config) -> Problem {
@@ -161,14 +167,15 @@ fn too_many_fields(config: &Config) -> Problem {
     Problem::limit(Limit::Headers, format!("{limit} fields"), detail)
 }
 
-/// The problem of a header with too many bytes or fields.
+/// The problem of a header with too many bytes or fields: which of them it was,
+/// hyper does not say.
 pub(crate) fn header_too_large(config: &Config) -> Problem {
-    let value = format_bytes(config.header_bytes as u64);
-    let detail = format!(
-        "a request may have a header of {value} with {} fields",
-        config.header_fields
+    let (bytes, fields) = (
+        format_bytes(config.header_bytes as u64),
+        config.header_fields,
     );
-    Problem::limit(Limit::Headers, value, detail)
+    let detail = format!("a request may have a header of {bytes} with {fields} fields");
+    Problem::limit(Limit::Headers, format!("{bytes}, {fields} fields"), detail)
 }
 
 /// The length that an answer announces.
@@ -347,7 +354,7 @@ mod tests {
         assert_eq!(check(&[("x", &"1".repeat(62))]), Ok(()));
         assert_eq!(
             check(&[("x", &"1".repeat(63))]),
-            Err("a request may have a header of 100 with 2 fields".to_owned())
+            Err("a request may have a header of 100".to_owned())
         );
         assert_eq!(check(&[("x", ""), ("y", "")]), Ok(()));
         assert_eq!(

@@ -40,6 +40,7 @@ mod answer;
 mod command;
 mod config;
 mod connection;
+mod descriptors;
 mod exchange;
 mod fields;
 mod link;
@@ -54,5 +55,6 @@ mod transport;
 mod watch;
 
 pub use config::Config;
+pub use descriptors::raise_descriptor_limit;
 pub use routing::{AppRoutes, RoutingError, RoutingTable};
 pub use server::{Drained, Gateway, ServeError};

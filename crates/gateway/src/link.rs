@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use strand_engine::Dispatch;
+use strand_engine::{Dispatch, Limit, MemoryBudget, Problem, Reservation, format_bytes};
 use strand_telemetry::{AccessLog, Metrics};
 
 use crate::config::Config;
@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: AccessLog,
+    /// What requests in flight are charged to.
+    pub(crate) budget: Option<Arc<MemoryBudget>>,
     pub(crate) draining: AtomicBool,
 }
 
@@ -26,7 +28,7 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
-    /// The rest of a request's header.
+    /// The rest of a request's header; of HTTP/2, the first request.
     Header = 0,
     /// The next request.
     Idle = 1,
@@ -53,6 +55,9 @@ pub(crate) struct Link {
     ended: Mutex<Option<Box<Exchange>>>,
     /// Hands a stream of HTTP/2 from the service to the executor.
     next_stream: Mutex<Option<Arc<StreamProgress>>>,
+    /// What the connection's requests hold of the budget. One for all of them: a
+    /// request pays for its bytes and no more.
+    memory: Option<Mutex<Reservation>>,
 }
 
 impl Link {
@@ -62,13 +67,15 @@ impl Link {
         local: SocketAddr,
         http2: bool,
     ) -> Arc<Self> {
-        let phase = if http2 { Phase::Idle } else { Phase::Header };
+        let memory = shared.budget.as_ref();
+        let memory = memory.map(|budget| Mutex::new(budget.empty_reservation()));
         Arc::new(Self {
+            memory,
             shared,
             peer,
             local,
             http2,
-            phase: AtomicU8::new(phase as u8),
+            phase: AtomicU8::new(Phase::Header as u8),
             steps: AtomicU32::new(0),
             streams: AtomicU32::new(0),
             unread: AtomicBool::new(false),
@@ -148,6 +155,34 @@ impl Link {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+
+    /// Takes what a request in flight may hold of the node's memory.
+    ///
+    /// # Errors
+    /// When there is not so much.
+    pub(crate) fn hold(&self) -> Result<(), Problem> {
+        let Some(memory) = &self.memory else {
+            return Ok(());
+        };
+        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.grow(Config::IN_FLIGHT) {
+            return Ok(());
+        }
+        let value = format_bytes(memory.budget().limit());
+        let detail = format!(
+            "this node's memory budget of {value} has no room for the {} of a request",
+            format_bytes(Config::IN_FLIGHT)
+        );
+        Err(Problem::limit(Limit::NodeMemory, value, detail))
+    }
+
+    /// Gives back what one request took.
+    pub(crate) fn release(&self) {
+        if let Some(memory) = &self.memory {
+            let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.shrink(Config::IN_FLIGHT);
+        }
     }
 
     pub(crate) fn offer_stream(&self, stream: Option<Arc<StreamProgress>>) {

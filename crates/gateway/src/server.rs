@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use strand_engine::Dispatch;
+use strand_engine::{Dispatch, MemoryBudget};
 use strand_telemetry::{AccessLog, Metrics};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::connection::{self, Control};
+use crate::descriptors;
 use crate::link::Shared;
 use crate::routing::RoutingTable;
 
@@ -44,7 +45,7 @@ pub struct Drained {
 
 /// The way in of one listener.
 pub struct Gateway {
-    shared: Arc<Shared>,
+    shared: Shared,
 }
 
 /// A thread's runtime and the connections that it has.
@@ -77,15 +78,25 @@ impl Gateway {
         access: AccessLog,
     ) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Shared {
                 config,
                 routes,
                 dispatch,
                 metrics,
                 access,
+                budget: None,
                 draining: AtomicBool::new(false),
-            }),
+            },
         }
+    }
+
+    /// Charges [`Config::IN_FLIGHT`] to a budget for each request in flight. When it
+    /// has no room, the request is answered with the problem `node-memory`. Without a
+    /// budget only the numbers of connections and streams bound what they hold.
+    #[must_use]
+    pub fn charged_to(mut self, budget: Arc<MemoryBudget>) -> Self {
+        self.shared.budget = Some(budget);
+        self
     }
 
     /// Serves until `shutdown`, then drains: no more connections are accepted, idle
@@ -102,11 +113,14 @@ impl Gateway {
     /// When the listener cannot be used. Failures to accept a connection are
     /// logged, and it goes on.
     pub async fn serve(
-        self,
+        mut self,
         listener: std::net::TcpListener,
         workers: Vec<Handle>,
         shutdown: CancellationToken,
     ) -> Result<Drained, ServeError> {
+        let max_connections = &mut self.shared.config.max_connections;
+        *max_connections = descriptors::connections(*max_connections);
+        let shared = Arc::new(self.shared);
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let local = listener.local_addr()?;
@@ -119,73 +133,74 @@ impl Gateway {
         let workers = workers_of(workers);
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = self.accept(&listener, local, &workers, &control) => {}
+            () = accept(&shared, &listener, local, &workers, &control) => {}
         }
         // Closed before anything else, so that new clients are refused at once.
         drop(listener);
-        self.shared.draining.store(true, Ordering::Relaxed);
-        Ok(drain(&control, self.shared.config.drain_deadline).await)
+        shared.draining.store(true, Ordering::Relaxed);
+        Ok(drain(&control, shared.config.drain_deadline).await)
     }
+}
 
-    async fn accept(
-        &self,
-        listener: &TcpListener,
-        local: SocketAddr,
-        workers: &[Worker],
-        control: &Control,
-    ) {
-        let places = Arc::new(Semaphore::new(self.shared.config.max_connections));
-        loop {
-            let Some(permit) = self.place(&places).await else {
-                return;
-            };
-            let (stream, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    failed_to_accept(&error).await;
-                    continue;
-                }
-            };
-            let Some(worker) = workers
-                .iter()
-                .min_by_key(|worker| worker.live.load(Ordering::Relaxed))
-            else {
-                return;
-            };
-            worker.live.fetch_add(1, Ordering::Relaxed);
-            let connections = self.shared.metrics.connections();
-            connections.accepted.inc();
-            connections.open.inc();
-            let place = Place {
-                live: Arc::clone(&worker.live),
-                metrics: Arc::clone(&self.shared.metrics),
-                _permit: permit,
-            };
-            let shared = Arc::clone(&self.shared);
-            let own = control.clone();
-            let task = async move {
-                let _place = place;
-                match here(stream, shared.config.write_timeout) {
-                    Ok(stream) => connection::serve(stream, shared, (peer, local), own).await,
-                    Err(error) => tracing::warn!(%peer, %error, "a connection cannot be used"),
-                }
-            };
-            worker.handle.spawn(control.tracker.track_future(task));
-        }
+async fn accept(
+    shared: &Arc<Shared>,
+    listener: &TcpListener,
+    local: SocketAddr,
+    workers: &[Worker],
+    control: &Control,
+) {
+    let limit = shared.config.max_connections;
+    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    loop {
+        let Some(permit) = place(&places, limit).await else {
+            return;
+        };
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                failed_to_accept(&error).await;
+                continue;
+            }
+        };
+        let Some(worker) = workers
+            .iter()
+            .min_by_key(|worker| worker.live.load(Ordering::Relaxed))
+        else {
+            return;
+        };
+        worker.live.fetch_add(1, Ordering::Relaxed);
+        let connections = shared.metrics.connections();
+        connections.accepted.inc();
+        connections.open.inc();
+        let place = Place {
+            live: Arc::clone(&worker.live),
+            metrics: Arc::clone(&shared.metrics),
+            _permit: permit,
+        };
+        let shared = Arc::clone(shared);
+        let own = control.clone();
+        let task = async move {
+            let _place = place;
+            match here(stream, shared.config.write_timeout) {
+                Ok(stream) => connection::serve(stream, shared, (peer, local), own).await,
+                Err(error) => tracing::warn!(%peer, %error, "a connection cannot be used"),
+            }
+        };
+        worker.handle.spawn(control.tracker.track_future(task));
     }
+}
 
-    /// Waits for room for a connection; `None` never comes, as nobody closes the
-    /// semaphore.
-    async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
-            return Some(permit);
-        }
-        tracing::warn!(
-            limit = self.shared.config.max_connections,
-            "as many connections as allowed are open; more have to wait"
-        );
-        Arc::clone(places).acquire_owned().await.ok()
+/// Waits for room for a connection; `None` never comes, as nobody closes the
+/// semaphore.
+async fn place(places: &Arc<Semaphore>, limit: usize) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
+        return Some(permit);
     }
+    tracing::warn!(
+        limit,
+        "as many connections as allowed are open; more have to wait"
+    );
+    Arc::clone(places).acquire_owned().await.ok()
 }
 
 fn workers_of(handles: Vec<Handle>) -> Vec<Worker> {

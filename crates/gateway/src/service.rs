@@ -66,6 +66,8 @@ async fn answer(
     if link.shared.draining.load(Ordering::Relaxed) {
         return Err(Problem::draining());
     }
+    // Before anything is done for it: an answer that is there is not thrown away.
+    exchange.hold()?;
     if link.http2 {
         fields::check_size(&parts, &link.shared.config)?;
     }

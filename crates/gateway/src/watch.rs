@@ -54,10 +54,15 @@ impl Watch {
             self.closing_since = None;
             return Verdict::Fine;
         }
-        // Told to close, it may still owe its client bytes that the client does not
-        // take, or wait for the end of a request's body that nobody reads.
         if let Some(since) = self.closing_since {
-            return if now - since >= config.write_timeout {
+            let patience = match phase {
+                // It never asked for anything: there is nothing to wait for.
+                Phase::Header => config.header_timeout,
+                // It may still owe its client bytes that the client does not take, or
+                // wait for the end of a request's body that nobody reads.
+                _ => config.write_timeout,
+            };
+            return if now - since >= patience {
                 Verdict::Cut
             } else {
                 Verdict::Fine
@@ -65,6 +70,11 @@ impl Watch {
         }
         let waited = now - self.step_since;
         match phase {
+            // HTTP/2 has a way to say so, and a first request may be on its way.
+            Phase::Header if waited >= config.header_timeout && link.http2 => {
+                self.closing_since = Some(now);
+                Verdict::Close
+            }
             Phase::Header if waited >= config.header_timeout => Verdict::Cut,
             Phase::Idle if waited >= config.idle_timeout => {
                 self.closing_since = Some(now);

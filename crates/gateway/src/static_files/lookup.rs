@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use strand_engine::Problem;
 
 use super::missing;
@@ -73,6 +74,10 @@ impl Root {
         in_folder_form: bool,
     ) -> Result<Option<OpenFile>, Problem> {
         self.try_open(names, in_folder_form).map_err(|error| {
+            if !is_no_file(&error) {
+                tracing::warn!(path = ?self.path, ?names, %error, "a file cannot be opened");
+                return Problem::host_fault("the file could not be opened");
+            }
             // Also for what must not be opened: that it is there is not told.
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::debug!(path = ?self.path, ?names, %error, "a file is not served");
@@ -104,6 +109,32 @@ impl Root {
     }
 }
 
+/// It is there, and is neither a file nor a folder.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not a regular file")]
+struct Irregular;
+
+/// Whether an error says that a path leads to nothing that is served. The rest, such
+/// as no descriptor or a broken disk, is no fault of the path's.
+fn is_no_file(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        // Paths that lead out of their folder are among these.
+        | io::ErrorKind::PermissionDenied
+        // The name is too long for any file.
+        | io::ErrorKind::InvalidFilename => true,
+        _ if error.get_ref().is_some_and(|inner| inner.is::<Irregular>()) => true,
+        _ => {
+            let number = error.raw_os_error();
+            // Links that lead to each other; sockets, and devices without a driver.
+            [Errno::LOOP, Errno::NXIO, Errno::NODEV]
+                .iter()
+                .any(|errno| number == Some(errno.raw_os_error()))
+        }
+    }
+}
+
 fn index(folder: &Dir) -> io::Result<OpenFile> {
     let path = Path::new("index.html");
     regular(open(folder, path)?, path)
@@ -120,7 +151,7 @@ fn open(folder: &Dir, path: &Path) -> io::Result<File> {
 fn regular(file: File, path: &Path) -> io::Result<OpenFile> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(io::Error::other(Irregular));
     }
     Ok(OpenFile {
         length: metadata.len(),
@@ -174,6 +205,29 @@ mod tests {
                 expected.map(|names| names.into_iter().map(str::to_owned).collect());
             assert_eq!(found, expected, "{captured}");
         }
+    }
+
+    #[test]
+    fn only_what_the_path_says_is_no_file() {
+        for (errno, expected) in [
+            (Errno::NOENT, true),
+            (Errno::NOTDIR, true),
+            (Errno::ACCESS, true),
+            (Errno::PERM, true),
+            (Errno::NAMETOOLONG, true),
+            (Errno::LOOP, true),
+            (Errno::NXIO, true),
+            (Errno::MFILE, false),
+            (Errno::NFILE, false),
+            (Errno::NOMEM, false),
+            (Errno::IO, false),
+            (Errno::STALE, false),
+            (Errno::INTR, false),
+        ] {
+            assert_eq!(is_no_file(&errno.into()), expected, "{errno:?}");
+        }
+        assert!(is_no_file(&io::Error::other(Irregular)));
+        assert!(!is_no_file(&io::Error::other("something else")));
     }
 
     #[test]

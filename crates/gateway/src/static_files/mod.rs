@@ -35,8 +35,8 @@ use conditions::{Conditions, Outcome};
 use lookup::OpenFile;
 use range::Selection;
 
-/// Bytes that are read of a file at once.
-const PIECE: usize = 64 << 10;
+/// Bytes that are read of a file at once. A part of `Config::IN_FLIGHT`.
+pub(crate) const PIECE: usize = 64 << 10;
 
 /// Answers with a file, or what there is to say of it. `file` is the part of the path
 /// that the route captured, still escaped.
@@ -94,7 +94,8 @@ fn respond(file: OpenFile, conditions: &Conditions, head: bool) -> Result<Respon
             return Ok(response);
         }
         Outcome::Send { ranges } => {
-            let selection = if ranges {
+            // A range is of what a `GET` sends (RFC 9110, section 14.2).
+            let selection = if ranges && !head {
                 range::select(conditions.range(), file.length)
             } else {
                 Selection::Whole

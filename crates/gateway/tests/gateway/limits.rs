@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, PATIENCE, http2};
+use crate::frames::{END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, header};
 use crate::support::{Drops, Endless, Server, eventually, get, never, reflect, text};
 
 /// Short, and told from a test's own delays.
@@ -65,6 +66,57 @@ async fn a_header_must_come_in_time() {
         server.metric("strand_connections_timed_out_total") == 3.0
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_http2_client_must_send_a_request_in_time() {
+    let config = Config {
+        header_timeout: SHORT,
+        ..Config::default()
+    };
+    let server = Server::of(config, reflect);
+    // Nothing after the preface; a header that never ends.
+    for begins in [false, true] {
+        let mut client = Frames::connect(server.addr).await;
+        let start = Instant::now();
+        if begins {
+            client.send(HEADERS, 0, 1, &header("GET", "/")).await;
+        }
+        assert!(client.ends_with(GOAWAY).await, "{begins}");
+        assert_about(SHORT, start);
+    }
+    // After its first request a client may idle.
+    let mut sender = http2(server.addr).await;
+    for _ in 0..2 {
+        let response = sender.send_request(get("http://t/")).await.unwrap();
+        assert_eq!(response.status(), 200);
+        sleep(SHORT * 2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_later_header_that_is_not_whole_ends_with_the_pings() {
+    let config = Config {
+        ping_interval: SHORT,
+        ping_timeout: SHORT,
+        ..Config::default()
+    };
+    let server = Server::of(config, reflect);
+    let mut client = Frames::connect(server.addr).await;
+    let flags = END_HEADERS | END_STREAM;
+    client.send(HEADERS, flags, 1, &header("GET", "/")).await;
+    // One that answers pings lives on.
+    let mut pings = 0;
+    while pings < 3 {
+        let frame = client.next().await.expect("it lives");
+        pings += usize::from(frame.kind == PING);
+    }
+    let start = Instant::now();
+    client
+        .send(HEADERS, END_STREAM, 3, &header("GET", "/"))
+        .await;
+    client.ends_with(GOAWAY).await;
+    assert!(start.elapsed() < SHORT * 5, "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@
 mod access;
 mod client;
 mod drain;
+mod frames;
 mod limits;
+mod memory;
 mod requests;
 mod static_files;
 mod streams;

@@ -238,7 +238,7 @@ async fn what_is_refused_is_a_problem() {
         if status == 431 {
             assert_eq!(
                 (&problem["limit"], &problem["value"]),
-                (&json!("headers"), &json!("1000"))
+                (&json!("headers"), &json!("1000, 100 fields"))
             );
         }
     }
@@ -315,12 +315,114 @@ async fn a_connection_serves_many_requests() {
     assert_eq!(server.metric("strand_connections_accepted_total"), 1.0);
 }
 
+/// Answers come in the order of the requests, whichever is ready first.
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_turn() {
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let server = Server::of(Config::default(), move |call| {
+        let mut gone = gone.clone();
+        async move {
+            let path = call.request.uri().path().to_owned();
+            if path == "/late" {
+                gone.wait_for(|gone| *gone).await.unwrap();
+            }
+            Ok(text(path))
+        }
+    });
+    let mut client = Client::connect(server.addr).await;
+    client
+        .send(
+            "GET /late HTTP/1.1\r\nhost: t\r\n\r\n\
+             GET /%zz HTTP/1.1\r\nhost: t\r\n\r\n\
+             HEAD /head HTTP/1.1\r\nhost: t\r\n\r\n\
+             POST /post HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n\
+             GET /last HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n\
+             GET /beyond HTTP/1.1\r\nhost: t\r\n\r\n",
+        )
+        .await;
+    // None overtakes the first.
+    let mut byte = [0];
+    let early = timeout(
+        std::time::Duration::from_millis(200),
+        client.stream.peek(&mut byte),
+    );
+    assert!(early.await.is_err());
+    go.send(true).unwrap();
+    assert_eq!(client.answer(false).await.text(), "/late");
+    assert_eq!(client.answer(false).await.status, 400);
+    assert_eq!(
+        client.answer(true).await.header("content-length"),
+        Some("5")
+    );
+    assert_eq!(client.answer(false).await.text(), "/post");
+    let last = client.answer(false).await;
+    assert_eq!(
+        (last.text(), last.header("connection")),
+        ("/last", Some("close"))
+    );
+    assert!(client.is_closed().await);
+    assert_eq!(server.lines(5).await.len(), 5);
+}
+
+/// Two lengths are how one request is hidden in another. The chunks count, nobody is
+/// told of the other length, and nothing that follows is read.
+#[tokio::test]
+async fn a_body_has_one_length() {
+    let server = Server::of(Config::default(), reflect);
+    let length = "content-length: 3\r\n";
+    let chunked = "transfer-encoding: chunked\r\n";
+    for fields in [
+        format!("{length}{chunked}"),
+        format!("{chunked}{length}"),
+        format!("{chunked}content-length: nonsense\r\n"),
+    ] {
+        let mut client = Client::connect(server.addr).await;
+        client
+            .send(format!(
+                "POST / HTTP/1.1\r\nhost: t\r\n{fields}\r\n5\r\nhello\r\n0\r\n\r\n\
+                 GET /hidden HTTP/1.1\r\nhost: t\r\n\r\n"
+            ))
+            .await;
+        let answer = client.answer(false).await;
+        assert_eq!(answer.status, 200, "{fields}");
+        assert_eq!(answer.header("connection"), Some("close"), "{fields}");
+        let said = answer.json();
+        assert_eq!(said["body"], "hello", "{fields}");
+        for name in ["content-length", "transfer-encoding"] {
+            assert_eq!(said["headers"][name], json!(null), "{fields}");
+        }
+        assert!(client.is_closed().await, "{fields}");
+    }
+    for fields in [
+        "content-length: 3\r\ncontent-length: 4\r\n",
+        "content-length: 3, 4\r\n",
+        "content-length: +3\r\n",
+        "transfer-encoding: chunked, gzip\r\n",
+        "transfer-encoding: xchunked\r\n",
+    ] {
+        let mut client = Client::connect(server.addr).await;
+        client
+            .send(format!("POST / HTTP/1.1\r\nhost: t\r\n{fields}\r\nhello"))
+            .await;
+        assert_eq!(client.answer(false).await.status, 400, "{fields}");
+        assert!(client.is_closed().await, "{fields}");
+    }
+    let lines = server.lines(8).await;
+    assert!(lines.iter().all(|line| line["path"] != "/hidden"));
+}
+
 #[tokio::test]
 async fn heads_have_no_body() {
     let server = Server::of(Config::default(), |call| async move {
         Ok(match call.request.uri().path() {
             "/full" => text("four"),
             "/stream" => Response::new(steps(vec![data("ab"), data("cd")])),
+            // As one that knows a `HEAD` and writes no body.
+            "/empty" => text(""),
+            "/own" => Response::builder()
+                .header("content-length", "7")
+                .body(full(""))
+                .unwrap(),
             "/204" => Response::builder()
                 .status(204)
                 .header("content-length", "4")
@@ -341,6 +443,21 @@ async fn heads_have_no_body() {
             (answer.status, answer.header("content-length")),
             (200, None)
         );
+        let answer = client.ask("HEAD", "/empty", "").await;
+        assert_eq!(
+            (answer.status, answer.header("content-length")),
+            (200, None)
+        );
+        let answer = client.ask("HEAD", "/own", "").await;
+        assert_eq!(
+            (answer.status, answer.header("content-length")),
+            (200, Some("7"))
+        );
+        let answer = client.get("/empty").await;
+        assert_eq!(
+            (answer.status, answer.header("content-length")),
+            (200, Some("0"))
+        );
         let answer = client.get("/204").await;
         assert_eq!(
             (answer.status, answer.header("content-length")),
@@ -350,10 +467,13 @@ async fn heads_have_no_body() {
         assert_eq!(client.get("/stream").await.text(), "abcd");
     }
     let mut sender = http2(server.addr).await;
-    let request = Request::head("http://t/full").body(full("")).unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    assert_eq!(response.headers()["content-length"], "4");
-    for line in server.lines(11).await {
+    for (path, length) in [("full", Some("4")), ("empty", None), ("own", Some("7"))] {
+        let request = Request::head(format!("http://t/{path}")).body(full(""));
+        let response = sender.send_request(request.unwrap()).await.unwrap();
+        let header = response.headers().get("content-length");
+        assert_eq!(header.map(|it| it.to_str().unwrap()), length, "{path}");
+    }
+    for line in server.lines(19).await {
         assert_eq!(line["aborted"], false, "{line}");
     }
 }
@@ -411,9 +531,10 @@ async fn http2_headers_are_bounded() {
     let field = |name: &str, length: usize| vec![(name.to_owned(), "a".repeat(length))];
     assert_eq!(ask(field("x", 1000)).await.0, 200);
     let (status, problem) = ask(field("x", 2000)).await;
+    let problem = problem.unwrap();
     assert_eq!(
-        (status, &problem.unwrap()["limit"]),
-        (431, &json!("headers"))
+        (status, &problem["limit"], &problem["value"]),
+        (431, &json!("headers"), &json!("2000"))
     );
     let many = (0..11).map(|n| (format!("x{n}"), "1".to_owned())).collect();
     let (status, problem) = ask(many).await;

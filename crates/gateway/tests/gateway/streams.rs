@@ -15,7 +15,10 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, PATIENCE, http2};
-use crate::support::{Drops, Endless, Server, data, eventually, get, never, reflect, steps};
+use crate::frames::{DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, header};
+use crate::support::{
+    Drops, Endless, Server, data, eventually, full, get, never, reflect, steps, text,
+};
 
 /// Sends every piece back as it comes, and the trailers.
 async fn echo(call: strand_engine::Call) -> crate::support::Answered {
@@ -250,9 +253,7 @@ async fn large_bodies_arrive_whole() {
     let server = Server::of(Config::default(), echo);
     let sent: Vec<u8> = (0..20_000_000_u32).map(|n| (n % 251) as u8).collect();
     let mut sender = http2(server.addr).await;
-    let request = Request::post("http://t/")
-        .body(crate::support::full(sent.clone()))
-        .unwrap();
+    let request = Request::post("http://t/").body(full(sent.clone())).unwrap();
     let response = sender.send_request(request).await.unwrap();
     let back = response.into_body().collect().await.unwrap().to_bytes();
     assert!(back == sent);
@@ -276,4 +277,114 @@ async fn large_bodies_arrive_whole() {
         .unwrap();
     drop(writing.await.unwrap());
     assert!(read.ends_with(&sent));
+}
+
+/// The rest of an upload that its function does not want ends the stream, and neither
+/// the answer nor the connection.
+#[tokio::test]
+async fn an_early_answer_over_http2_arrives_whole() {
+    const ANSWER: usize = 50_000;
+    let server = Server::of(Config::default(), |call| async move {
+        Ok(match call.request.uri().path() {
+            "/early" => text("x".repeat(ANSWER)),
+            _ => text("next"),
+        })
+    });
+    let mut client = Frames::connect(server.addr).await;
+    let piece = [0; 16 << 10];
+    for stream in [1, 5, 9] {
+        client
+            .send(HEADERS, END_HEADERS, stream, &header("POST", "/early"))
+            .await;
+        client.send(DATA, 0, stream, &piece).await;
+        let (mut answered, mut ended, mut reset) = (0, false, None);
+        // With the request that follows, all there is to say of this one was said.
+        let next = stream + 2;
+        let mut next_ended = false;
+        while !next_ended {
+            let frame = client.next().await.expect("the connection goes on");
+            assert_ne!(frame.kind, GOAWAY, "{frame:?}");
+            if frame.stream == stream {
+                match frame.kind {
+                    DATA => answered += frame.payload.len(),
+                    RST_STREAM => reset = Some(frame.payload.clone()),
+                    _ => {}
+                }
+                if frame.ends_stream() {
+                    assert!(!std::mem::replace(&mut ended, true));
+                    // What was on its way when the answer came.
+                    client.send(DATA, 0, stream, &piece).await;
+                    client
+                        .send(
+                            HEADERS,
+                            END_HEADERS | END_STREAM,
+                            next,
+                            &header("GET", "/next"),
+                        )
+                        .await;
+                }
+            }
+            next_ended = frame.stream == next && frame.ends_stream();
+        }
+        assert_eq!((answered, ended), (ANSWER, true));
+        // NO_ERROR (RFC 9113, section 8.1), if anything.
+        assert!(reset.is_none_or(|code| code == [0; 4]));
+        client
+            .send(
+                crate::frames::WINDOW_UPDATE,
+                0,
+                0,
+                &(ANSWER as u32 + 4).to_be_bytes(),
+            )
+            .await;
+    }
+    for line in server.lines(6).await {
+        assert_eq!(
+            (&line["status"], &line["aborted"]),
+            (&200.into(), &false.into()),
+            "{line}"
+        );
+    }
+}
+
+/// Bodies that are not read must not keep those from coming that are.
+#[tokio::test]
+async fn unread_bodies_leave_room_for_others() {
+    let server = Server::of(Config::default(), |call| async move {
+        let reads = call.request.uri().path() == "/read";
+        let body = call.request.into_body();
+        if !reads {
+            // Held, not read.
+            let _body = body;
+            return never().await;
+        }
+        let body = body.collect().await.unwrap().to_bytes();
+        Ok(text(body.len().to_string()))
+    });
+    let mut sender = http2(server.addr).await;
+    let (taken, drops) = (Arc::new(AtomicUsize::new(0)), Drops::default());
+    // All streams but one.
+    let others = 127;
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..others {
+        let body = Endless {
+            taken: Arc::clone(&taken),
+            piece: 16 << 10,
+            _guard: drops.guard(),
+        };
+        let request = Request::post("http://t/hold").body(body.boxed_unsync());
+        sender.ready().await.unwrap();
+        waiting.spawn(sender.send_request(request.unwrap()));
+    }
+    eventually("all that may be sent", || {
+        taken.load(Ordering::SeqCst) >= others * (64 << 10)
+    })
+    .await;
+    let request = Request::post("http://t/read").body(full(vec![0; 1 << 20]));
+    let response = timeout(PATIENCE, sender.send_request(request.unwrap()))
+        .await
+        .expect("the body comes")
+        .unwrap();
+    let read = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(read, "1048576");
 }

@@ -17,7 +17,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::Value;
 use strand_directive::{Command, Route, RouteTarget, Template};
-use strand_engine::{Answer, Body, BodyError, Call, Dispatch, Problem};
+use strand_engine::{Answer, Body, BodyError, Call, Dispatch, MemoryBudget, Problem};
 use strand_gateway::{AppRoutes, Config, Drained, Gateway, RoutingTable};
 use strand_telemetry::{AccessLog, LogWriter, Metrics};
 use tokio::runtime::{Builder, Handle};
@@ -118,6 +118,21 @@ impl Server {
         F: Fn(Call) -> A + Send + Sync + 'static,
         A: Future<Output = Answered> + Send + 'static,
     {
+        Self::launch(config, None, folder, routes, answer)
+    }
+
+    /// With a memory budget.
+    pub(crate) fn launch<F, A>(
+        config: Config,
+        budget: Option<&Arc<MemoryBudget>>,
+        folder: &Path,
+        routes: &[Route],
+        answer: F,
+    ) -> Self
+    where
+        F: Fn(Call) -> A + Send + Sync + 'static,
+        A: Future<Output = Answered> + Send + 'static,
+    {
         let metrics = Arc::new(Metrics::new());
         let app = AppRoutes {
             app: "app",
@@ -128,13 +143,16 @@ impl Server {
         let sink = Sink::default();
         let (writer, log) =
             LogWriter::start(sink.clone(), 1 << 20, |dropped| format!("{dropped}\n")).unwrap();
-        let gateway = Gateway::new(
+        let mut gateway = Gateway::new(
             config,
             Arc::new(table),
             Arc::new(Functions(answer)),
             Arc::clone(&metrics),
             AccessLog::new(writer, true),
         );
+        if let Some(budget) = budget {
+            gateway = gateway.charged_to(Arc::clone(budget));
+        }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
