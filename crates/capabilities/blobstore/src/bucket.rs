@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use object_store::ObjectStore;
-use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use crate::folder::Folder;
+use crate::memory::Memory;
 use crate::s3::{S3Options, open};
 
 /// The longest name of an object in bytes, without the bucket's prefix. S3 has
@@ -67,6 +67,10 @@ impl fmt::Debug for Bucket {
 }
 
 impl Bucket {
+    /// Bytes that a bucket in memory has: 64 MiB, of which each object takes 1 KiB
+    /// besides its own. They are not charged to the node's memory budget.
+    pub const MEMORY: u64 = 64 << 20;
+
     /// A store of any kind; `origin` names it among all stores of the node.
     ///
     /// # Errors
@@ -113,13 +117,20 @@ impl Bucket {
         Self::new(origin, open(bucket, options)?, prefix)
     }
 
-    /// Objects in the memory of this process, for tests.
+    /// Objects in the memory of this process, for trying out: [`Bucket::MEMORY`]
+    /// bytes of them, while an object is written over that of the old one and of the
+    /// new one.
     pub fn memory() -> Self {
+        Self::memory_of(Self::MEMORY)
+    }
+
+    /// The same with another number of bytes.
+    pub fn memory_of(bytes: u64) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
             origin: format!("memory:{number}").into(),
-            store: Arc::new(InMemory::new()),
+            store: Arc::new(Memory::new(bytes)),
             prefix: Path::default(),
         }
     }
@@ -171,6 +182,8 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use object_store::memory::InMemory;
+
     use super::*;
 
     fn bucket(prefix: &str) -> Bucket {

@@ -14,8 +14,11 @@
 //! - A file that changes while it is read ends the reading in an error.
 //!
 //! Links that stay inside the folder work for reading. Folders are not objects:
-//! they come with the first object below them and stay when the last is gone.
-//! Names that are not UTF-8 or hold control characters are left out of listings.
+//! they come with the first object below them and stay when the last is gone, so
+//! that a name cannot be an object and a part of other objects' names.
+//! Names of more than [`PARTS`] parts are refused: a listing holds a descriptor for
+//! each folder on its way down. Those, and names that are not UTF-8 or hold control
+//! characters, are left out of listings when somebody else put them there.
 
 mod list;
 mod stage;
@@ -40,6 +43,7 @@ use object_store::{
     PutResult, RenameOptions, RenameTargetMode, Result,
 };
 
+use crate::failure::Refusal;
 use stage::{Staged, Upload};
 
 /// Holds what is being written, at the folder's top. Objects cannot have it as
@@ -47,6 +51,8 @@ use stage::{Staged, Upload};
 pub(crate) const STAGING: &str = ".strand-uploads";
 
 const STORE: &str = "folder";
+/// Parts of a name, the last one included.
+const PARTS: usize = 64;
 /// Bytes that are read at once.
 const PIECE: u64 = 256 << 10;
 
@@ -101,8 +107,11 @@ fn store_error(path: &Path, source: io::Error) -> Error {
     let path = path.to_string();
     let source = Box::new(source);
     match source.kind() {
-        // A file where a folder should be: nothing can be below it.
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::NotFound { path, source },
+        // A file where a folder should be: nothing can be below it. A folder where a
+        // file should be is no object.
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            Error::NotFound { path, source }
+        }
         io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source },
         io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, source },
         _ => Error::Generic {
@@ -117,6 +126,9 @@ fn on_disk(location: &Path) -> Result<&FsPath> {
     let first = location.as_ref().split('/').next().unwrap_or_default();
     if first.is_empty() || first == STAGING {
         return Err(store_error(location, io::ErrorKind::NotFound.into()));
+    }
+    if location.parts().count() > PARTS {
+        return Err(Refusal::TooDeep(PARTS).of(STORE));
     }
     Ok(FsPath::new(location.as_ref()))
 }

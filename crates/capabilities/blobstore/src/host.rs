@@ -8,10 +8,11 @@ use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 use crate::access::{Container, Containers};
+use crate::account::Account;
 use crate::failure::describe;
 use crate::names::Names;
 use crate::object::{Found, ObjectId, delete, find, head};
-use crate::read::Source;
+use crate::read::{IncomingValue, Source};
 use crate::write::OutgoingValue;
 
 pub(crate) mod bindings {
@@ -25,7 +26,7 @@ pub(crate) mod bindings {
         require_store_data_send: true,
         with: {
             "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
-            "wasi:blobstore/types.incoming-value": crate::read::Source,
+            "wasi:blobstore/types.incoming-value": crate::read::IncomingValue,
             "wasi:blobstore/types.outgoing-value": crate::write::OutgoingValue,
             "wasi:blobstore/container.container": crate::host::Handle,
             "wasi:blobstore/container.stream-object-names": crate::names::Names,
@@ -42,6 +43,7 @@ pub type Handle = Arc<Container>;
 /// What the interface works on.
 pub(crate) struct View<'a> {
     pub(crate) containers: Arc<Containers>,
+    pub(crate) account: Arc<Account>,
     pub(crate) table: &'a mut ResourceTable,
 }
 
@@ -65,8 +67,8 @@ impl container::Host for View<'_> {}
 
 impl types::HostOutgoingValue for View<'_> {
     async fn new_outgoing_value(&mut self) -> wasmtime::Result<Resource<OutgoingValue>> {
-        let Containers { config, budget, .. } = &*self.containers;
-        Ok(self.table.push(OutgoingValue::new(config.part, budget))?)
+        let value = OutgoingValue::new(self.containers.config.part, &self.account);
+        Ok(self.table.push(value)?)
     }
 
     async fn outgoing_value_write_body(
@@ -93,19 +95,20 @@ impl types::HostOutgoingValue for View<'_> {
 }
 
 impl types::HostIncomingValue for View<'_> {
-    async fn incoming_value_consume_sync(&mut self, value: Resource<Source>) -> Outcome<Vec<u8>> {
-        let source = self.table.delete(value)?;
-        let Containers { config, budget, .. } = &*self.containers;
-        Ok(source.collect(config.at_once, budget).await)
+    async fn incoming_value_consume_sync(
+        &mut self,
+        value: Resource<IncomingValue>,
+    ) -> Outcome<Vec<u8>> {
+        let value = self.table.delete(value)?;
+        Ok(value.collect(self.containers.config.at_once).await)
     }
 
     async fn incoming_value_consume_async(
         &mut self,
-        value: Resource<Source>,
+        value: Resource<IncomingValue>,
     ) -> Outcome<Resource<DynInputStream>> {
-        let source = self.table.delete(value)?;
-        let Containers { config, budget, .. } = &*self.containers;
-        match source.stream(config.read_ahead, budget) {
+        let value = self.table.delete(value)?;
+        match value.stream(self.containers.config.read_ahead) {
             Ok(stream) => {
                 let stream: DynInputStream = Box::new(stream);
                 Ok(Ok(self.table.push(stream)?))
@@ -114,11 +117,11 @@ impl types::HostIncomingValue for View<'_> {
         }
     }
 
-    async fn size(&mut self, value: Resource<Source>) -> wasmtime::Result<u64> {
+    async fn size(&mut self, value: Resource<IncomingValue>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&value)?.left())
     }
 
-    async fn drop(&mut self, value: Resource<Source>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, value: Resource<IncomingValue>) -> wasmtime::Result<()> {
         self.table.delete(value)?;
         Ok(())
     }
@@ -141,15 +144,19 @@ impl container::HostContainer for View<'_> {
         name: String,
         start: u64,
         end: u64,
-    ) -> Outcome<Resource<Source>> {
+    ) -> Outcome<Resource<IncomingValue>> {
         let container = self.container(&this)?;
         let retry_for = self.containers.config.retry_for;
         let open = async {
             let Found { bucket, location } = find(container.readable()?, &name)?;
-            Source::open(&bucket.store, &location, &name, (start, end), retry_for).await
+            // Before the store is asked for anything.
+            let charge = self.account.value()?;
+            let range = (start, end);
+            let source = Source::open(&bucket.store, &location, &name, range, retry_for).await?;
+            Ok(IncomingValue::new(source, charge))
         };
         match open.await {
-            Ok(source) => Ok(Ok(self.table.push(source)?)),
+            Ok(value) => Ok(Ok(self.table.push(value)?)),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -171,8 +178,9 @@ impl container::HostContainer for View<'_> {
 
     async fn list_objects(&mut self, this: Resource<Handle>) -> Outcome<Resource<Names>> {
         let container = self.container(&this)?;
-        match container.readable() {
-            Ok(bucket) => Ok(Ok(self.table.push(Names::new(bucket))?)),
+        let open = || Ok(Names::new(container.readable()?, self.account.listing()?));
+        match open() {
+            Ok(names) => Ok(Ok(self.table.push(names)?)),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -308,12 +316,12 @@ impl blobstore::Host for View<'_> {
 
     async fn copy_object(&mut self, from: types::ObjectId, to: types::ObjectId) -> Outcome<()> {
         let (from, to) = (ends(&from), ends(&to));
-        Ok(self.containers.copy(from, to).await)
+        Ok(self.containers.copy(&self.account, from, to).await)
     }
 
     async fn move_object(&mut self, from: types::ObjectId, to: types::ObjectId) -> Outcome<()> {
         let (from, to) = (ends(&from), ends(&to));
-        Ok(self.containers.rename(from, to).await)
+        Ok(self.containers.rename(&self.account, from, to).await)
     }
 }
 

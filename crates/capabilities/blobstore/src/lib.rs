@@ -18,6 +18,12 @@
 //! - A stream of `get-data` holds [`Config::read_ahead`] bytes; what is consumed
 //!   at once may have [`Config::at_once`]; a value being written holds two parts
 //!   of [`Config::part`]. All of it is charged to the node's memory budget.
+//! - An instance has [`Config::values`] values open and buffers of
+//!   [`Config::buffers`], so that one guest takes neither the node's memory nor its
+//!   descriptors. Beyond them it gets the interface's error. `new-outgoing-value`
+//!   has none: what it gives then fails when it is used.
+//! - A bucket in memory has [`Bucket::MEMORY`] bytes. In a folder a name has 64
+//!   parts at most.
 //! - An object may have 10,000 parts. Until `write-data` said where a value goes,
 //!   two parts of it may be written.
 //! - `read-stream-object-names` gives 1,000 names at most.
@@ -26,12 +32,15 @@
 //! object is when it was written last, in seconds since 1970.
 
 mod access;
+mod account;
 mod bucket;
 mod failure;
 mod folder;
 mod host;
+mod memory;
 mod names;
 mod object;
+mod patience;
 mod pipe;
 mod read;
 mod s3;
@@ -47,6 +56,7 @@ use strand_engine::{Capability, Ctx, CtxBuilder, MemoryBudget};
 use wasmtime::component::Linker;
 
 use crate::access::Containers;
+use crate::account::Account;
 use crate::host::{HasView, View, bindings};
 
 pub use crate::access::Access;
@@ -64,8 +74,17 @@ pub struct Config {
     /// Bytes of a part of an object that is written. 8 MiB by default; S3 takes
     /// no less than 5 MiB.
     pub part: usize,
-    /// How long reading is tried again while no byte comes. 10 s by default.
+    /// How long reading is tried again while no byte comes. 10 s by default. A
+    /// store that is silent for half of it is asked again.
     pub retry_for: Duration,
+    /// Values that an instance has open at once: those it reads, until it has read
+    /// them to their end or dropped them, and those it writes, until they are
+    /// finished, or cleared away when they were dropped. 64 by default. A listing
+    /// counts as 16 until its end.
+    pub values: u64,
+    /// Bytes that the buffers of an instance's values have together. 64 MiB by
+    /// default: eight parts, or 32 streams that are read ahead.
+    pub buffers: u64,
 }
 
 impl Default for Config {
@@ -75,6 +94,8 @@ impl Default for Config {
             at_once: 4 << 20,
             part: 8 << 20,
             retry_for: Duration::from_secs(10),
+            values: 64,
+            buffers: 64 << 20,
         }
     }
 }
@@ -114,15 +135,20 @@ impl Blobstore {
     }
 }
 
+/// What a store of a function has in its slot.
+struct Instance {
+    containers: Arc<Containers>,
+    account: Arc<Account>,
+}
+
 impl Capability for Blobstore {
     fn add_to_linker(&self, linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
         fn view(ctx: &mut Ctx) -> View<'_> {
             // `attach` fills the slot of every store that this linker serves.
-            let (containers, table) = ctx
-                .slot::<Arc<Containers>>()
-                .expect("attached to the store");
+            let (instance, table) = ctx.slot::<Instance>().expect("attached to the store");
             View {
-                containers: Arc::clone(containers),
+                containers: Arc::clone(&instance.containers),
+                account: Arc::clone(&instance.account),
                 table,
             }
         }
@@ -132,6 +158,9 @@ impl Capability for Blobstore {
     }
 
     fn attach(&self, builder: &mut CtxBuilder) {
-        builder.insert(Arc::clone(&self.0));
+        builder.insert(Instance {
+            containers: Arc::clone(&self.0),
+            account: Account::new(&self.0.config, &self.0.budget),
+        });
     }
 }

@@ -3,6 +3,7 @@
 use futures::stream::{BoxStream, StreamExt as _};
 use object_store::ObjectMeta;
 
+use crate::account::Charge;
 use crate::bucket::Bucket;
 use crate::failure::describe;
 
@@ -13,33 +14,40 @@ const AT_ONCE: u64 = 1000;
 #[expect(unreachable_pub, reason = "the bindings name it in a `pub use`")]
 pub struct Names {
     bucket: Bucket,
+    /// `None` after the end: guests may keep what holds nothing any more.
+    open: Option<Open>,
+}
+
+struct Open {
     stream: BoxStream<'static, object_store::Result<ObjectMeta>>,
-    ended: bool,
+    _charge: Charge,
 }
 
 impl Names {
-    pub(crate) fn new(bucket: &Bucket) -> Self {
+    pub(crate) fn new(bucket: &Bucket, charge: Charge) -> Self {
         Self {
             bucket: bucket.clone(),
-            stream: bucket.store.list(bucket.prefix()),
-            ended: false,
+            open: Some(Open {
+                stream: bucket.store.list(bucket.prefix()),
+                _charge: charge,
+            }),
         }
     }
 
     /// The next name; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Result<String, String>> {
-        while !self.ended {
-            match self.stream.next().await {
+        while let Some(open) = &mut self.open {
+            match open.stream.next().await {
                 Some(Ok(meta)) => {
                     if let Some(name) = self.bucket.name(&meta.location) {
                         return Some(Ok(name));
                     }
                 }
                 Some(Err(error)) => {
-                    self.ended = true;
+                    self.open = None;
                     return Some(Err(describe("*", &error)));
                 }
-                None => self.ended = true,
+                None => self.open = None,
             }
         }
         None
@@ -55,7 +63,7 @@ impl Names {
                 None => break,
             }
         }
-        Ok((names, self.ended))
+        Ok((names, self.open.is_none()))
     }
 
     /// Passes over `count` names; how many there were, and whether the end was
@@ -71,6 +79,6 @@ impl Names {
                 None => break,
             }
         }
-        Ok((skipped, self.ended))
+        Ok((skipped, self.open.is_none()))
     }
 }

@@ -6,8 +6,9 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt as _};
 
 use crate::access::Containers;
+use crate::account::Account;
 use crate::bucket::Bucket;
-use crate::failure::describe;
+use crate::failure::{describe, describe_copy};
 use crate::pipe::Pipe;
 use crate::read::Source;
 use crate::write::{Place, Upload};
@@ -76,27 +77,37 @@ impl Containers {
     }
 
     /// Copies an object, over what has the name.
-    pub(crate) async fn copy(&self, from: ObjectId<'_>, to: ObjectId<'_>) -> Result<(), String> {
+    pub(crate) async fn copy(
+        &self,
+        account: &Arc<Account>,
+        from: ObjectId<'_>,
+        to: ObjectId<'_>,
+    ) -> Result<(), String> {
         let (source, target) = self.ends(from, to)?;
         if !source.bucket.same_store(&target.bucket) {
-            return self.carry(source, from, target, to).await;
+            return self.carry(account, (source, from), (target, to)).await;
         }
         if source.location == target.location {
             return head(&source, from.object).await.map(|_| ());
         }
         let store = &source.bucket.store;
         let copied = store.copy(&source.location, &target.location).await;
-        copied.map_err(|error| describe(from.object, &error))
+        copied.map_err(|error| describe_copy(from.object, to.object, &error))
     }
 
     /// Moves an object, over what has the name.
-    pub(crate) async fn rename(&self, from: ObjectId<'_>, to: ObjectId<'_>) -> Result<(), String> {
+    pub(crate) async fn rename(
+        &self,
+        account: &Arc<Account>,
+        from: ObjectId<'_>,
+        to: ObjectId<'_>,
+    ) -> Result<(), String> {
         let (source, target) = self.ends(from, to)?;
         // What is moved is deleted where it was.
         self.get(from.container)?.writable()?;
         if !source.bucket.same_store(&target.bucket) {
             let again = find(&source.bucket, from.object)?;
-            self.carry(source, from, target, to).await?;
+            self.carry(account, (source, from), (target, to)).await?;
             return delete(&again, from.object).await;
         }
         // Onto itself: to copy and delete would lose it.
@@ -105,17 +116,17 @@ impl Containers {
         }
         let store = &source.bucket.store;
         let moved = store.rename(&source.location, &target.location).await;
-        moved.map_err(|error| describe(from.object, &error))
+        moved.map_err(|error| describe_copy(from.object, to.object, &error))
     }
 
     /// Copies from one store to another, through this node.
     async fn carry(
         &self,
-        source: Found,
-        from: ObjectId<'_>,
-        target: Found,
-        to: ObjectId<'_>,
+        account: &Arc<Account>,
+        (source, from): (Found, ObjectId<'_>),
+        (target, to): (Found, ObjectId<'_>),
     ) -> Result<(), String> {
+        let charge = account.value()?;
         let mut source = Source::open(
             &source.bucket.store,
             &source.location,
@@ -124,8 +135,7 @@ impl Containers {
             self.config.retry_for,
         )
         .await?;
-        let reservation = self.budget.empty_reservation();
-        let pipe = Arc::new(Pipe::new(2 * self.config.part, reservation));
+        let pipe = Arc::new(Pipe::new(2 * self.config.part, charge));
         let mut guard = AbandonOnDrop(Some(&pipe));
         let upload = Upload::start(&pipe, self.place(target, to.object.to_owned()));
         while let Some(piece) = source.next().await {

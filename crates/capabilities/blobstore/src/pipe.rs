@@ -5,10 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use strand_engine::Reservation;
 use tokio::sync::Notify;
 
-use crate::failure::no_memory;
+use crate::account::Charge;
 
 /// Small writes are joined up to this size: each `Bytes` costs memory of its own.
 const CHUNK: usize = 256 << 10;
@@ -28,7 +27,7 @@ struct State {
     queued: usize,
     /// The same, and what the reader took and did not release.
     held: usize,
-    reservation: Reservation,
+    charge: Charge,
     /// No more bytes come.
     closed: bool,
     /// What was written is not wanted any more.
@@ -41,13 +40,13 @@ struct State {
 
 impl Pipe {
     /// A pipe that holds `limit` bytes, charged as they come.
-    pub(crate) fn new(limit: usize, reservation: Reservation) -> Self {
+    pub(crate) fn new(limit: usize, charge: Charge) -> Self {
         Self {
             state: Mutex::new(State {
                 chunks: VecDeque::new(),
                 queued: 0,
                 held: 0,
-                reservation,
+                charge,
                 closed: false,
                 abandoned: false,
                 attached: false,
@@ -93,16 +92,17 @@ impl Pipe {
     /// Writes no more than there is room for.
     ///
     /// # Errors
-    /// When the node has no memory for it.
+    /// When the instance or the node has no memory for it.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), String> {
         let mut state = self.state();
         let held = (state.held + bytes.len()) as u64;
-        let more = held.saturating_sub(state.reservation.bytes());
+        let charged = state.charge.bytes();
+        let more = held.saturating_sub(charged);
         if more > 0 {
             // In steps, so that small writes do not contend for the budget.
-            let step = more.max((CHUNK as u64).min(self.limit as u64 - state.reservation.bytes()));
-            if !state.reservation.grow(step) && !state.reservation.grow(more) {
-                return Err(no_memory(more));
+            let step = more.max((CHUNK as u64).min(self.limit as u64 - charged));
+            if state.charge.grow(step).is_err() {
+                state.charge.grow(more)?;
             }
         }
         let mut rest = bytes;
@@ -167,6 +167,8 @@ impl Pipe {
         state.failure = Some(why.to_owned());
         state.chunks.clear();
         state.queued = 0;
+        // Nothing can be written any more, and nobody will read.
+        state.charge.release_memory();
         drop(state);
         self.writable.notify_one();
     }
@@ -197,7 +199,13 @@ impl Pipe {
 
     /// Bytes of a part are with the store.
     pub(crate) fn release(&self, bytes: usize) {
-        self.state().held -= bytes;
+        let mut state = self.state();
+        state.held -= bytes;
+        if state.closed && state.held == 0 {
+            // The guest may keep the value, which is empty for ever.
+            state.charge.release_memory();
+        }
+        drop(state);
         self.writable.notify_one();
     }
 }
@@ -241,10 +249,13 @@ mod tests {
     use strand_engine::MemoryBudget;
 
     use super::*;
+    use crate::Config;
+    use crate::account::Account;
 
     fn pipe(limit: usize, budget: u64) -> (Pipe, Arc<MemoryBudget>) {
         let budget = MemoryBudget::new(budget);
-        (Pipe::new(limit, budget.empty_reservation()), budget)
+        let account = Account::new(&Config::default(), &budget);
+        (Pipe::new(limit, account.nothing()), budget)
     }
 
     #[tokio::test]
@@ -298,6 +309,21 @@ mod tests {
         assert!(error.starts_with("this node has no memory left"), "{error}");
         drop(pipe);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_over_holds_no_memory() {
+        let (done, done_budget) = pipe(1 << 20, u64::MAX);
+        done.write(&[0; 1000]).expect("room");
+        done.close();
+        let part = done.part(1000).await.expect("a part");
+        assert_eq!(done_budget.used(), 256 << 10);
+        done.release(part.length);
+        assert_eq!(done_budget.used(), 0);
+        let (failed, failed_budget) = pipe(1 << 20, u64::MAX);
+        failed.write(&[0; 1000]).expect("room");
+        failed.fail("broken");
+        assert_eq!(failed_budget.used(), 0);
     }
 
     #[tokio::test]

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _};
-use strand_engine::{MemoryBudget, Reservation};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
-use crate::failure::{describe, is_transient, no_memory};
+use crate::account::Charge;
+use crate::failure::{describe, is_transient};
 
 /// Bytes that go to the guest at once.
 const PIECE: usize = 256 << 10;
@@ -23,9 +23,15 @@ const PIECE: usize = 256 << 10;
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A part of an object that is being read.
+/// A part of an object that a guest has opened.
 #[expect(unreachable_pub, reason = "the bindings name it in a `pub use`")]
-pub struct Source {
+pub struct IncomingValue {
+    source: Source,
+    charge: Charge,
+}
+
+/// A part of an object that is being read.
+pub(crate) struct Source {
     store: Arc<dyn ObjectStore>,
     name: String,
     meta: ObjectMeta,
@@ -110,7 +116,12 @@ impl Source {
         // The guest's pauses are not the store's.
         self.moved = Instant::now();
         while self.next < self.end {
-            let error = match self.stream.next().await {
+            // A store that is silent is given up in time to ask again.
+            let piece = timeout(self.retry_for / 2, self.stream.next());
+            let piece = piece
+                .await
+                .unwrap_or_else(|_elapsed| Some(Err(generic("no byte came in time"))));
+            let error = match piece {
                 Some(Ok(bytes)) if bytes.is_empty() => continue,
                 Some(Ok(bytes)) if bytes.len() as u64 > self.left() => generic("too many bytes"),
                 Some(Ok(bytes)) => {
@@ -165,40 +176,48 @@ impl Source {
         }
         Err(error)
     }
+}
+
+impl IncomingValue {
+    pub(crate) fn new(source: Source, charge: Charge) -> Self {
+        Self { source, charge }
+    }
+
+    /// Bytes that are left.
+    pub(crate) fn left(&self) -> u64 {
+        self.source.left()
+    }
 
     /// All that is left, if it is no more than `most` bytes.
-    pub(crate) async fn collect(
-        mut self,
-        most: u64,
-        budget: &Arc<MemoryBudget>,
-    ) -> Result<Vec<u8>, String> {
-        let left = self.left();
+    pub(crate) async fn collect(self, most: u64) -> Result<Vec<u8>, String> {
+        let Self {
+            mut source,
+            mut charge,
+        } = self;
+        let left = source.left();
         if left > most {
             return Err(format!(
                 "the value has {left} bytes and at most {most} are given at once: \
                  read a smaller range, or consume it as a stream"
             ));
         }
-        let _charged = charge(budget, left)?;
+        charge.grow(left)?;
         let mut whole = Vec::with_capacity(left as usize);
-        while let Some(piece) = self.next().await {
+        while let Some(piece) = source.next().await {
             whole.extend_from_slice(&piece?);
         }
         Ok(whole)
     }
 
     /// A stream of what is left, read up to `ahead` bytes ahead.
-    pub(crate) fn stream(
-        self,
-        ahead: u64,
-        budget: &Arc<MemoryBudget>,
-    ) -> Result<ReadStream, String> {
+    pub(crate) fn stream(self, ahead: u64) -> Result<ReadStream, String> {
+        let Self { source, mut charge } = self;
         let ahead = ahead.clamp(PIECE as u64, u64::from(u32::MAX));
-        let reservation = charge(budget, ahead.min(self.left()))?;
+        charge.grow(ahead.min(source.left()))?;
         // Bytes, not pieces: stores give them in any size.
         let room = Arc::new(Semaphore::new(ahead as usize));
         let (sender, receiver) = mpsc::unbounded_channel();
-        let pump = tokio::spawn(pump(self, Arc::clone(&room), sender));
+        let pump = tokio::spawn(pump(source, Arc::clone(&room), sender));
         Ok(ReadStream {
             receiver,
             room,
@@ -206,7 +225,7 @@ impl Source {
             failure: None,
             ended: false,
             pump: pump.abort_handle(),
-            _reservation: reservation,
+            charge: Some(charge),
         })
     }
 }
@@ -216,14 +235,6 @@ fn generic(why: &'static str) -> Error {
         store: "reading",
         source: why.into(),
     }
-}
-
-fn charge(budget: &Arc<MemoryBudget>, bytes: u64) -> Result<Reservation, String> {
-    let mut reservation = budget.empty_reservation();
-    if !reservation.grow(bytes) {
-        return Err(no_memory(bytes));
-    }
-    Ok(reservation)
 }
 
 type Piece = Result<Bytes, String>;
@@ -259,7 +270,8 @@ pub(crate) struct ReadStream {
     failure: Option<String>,
     ended: bool,
     pump: AbortHandle,
-    _reservation: Reservation,
+    /// `None` after the end: guests may keep what holds nothing any more.
+    charge: Option<Charge>,
 }
 
 impl ReadStream {
@@ -268,10 +280,15 @@ impl ReadStream {
             Some(Ok(bytes)) => self.current = bytes,
             Some(Err(error)) => {
                 self.failure = Some(error);
-                self.ended = true;
+                self.end();
             }
-            None => self.ended = true,
+            None => self.end(),
         }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.charge = None;
     }
 }
 

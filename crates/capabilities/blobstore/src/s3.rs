@@ -8,6 +8,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::bucket::BucketError;
+use crate::patience::Patience;
 
 /// How to reach a bucket. All values come from the node; nothing is read from
 /// the environment, and no metadata service is asked.
@@ -24,9 +25,13 @@ pub struct S3Options {
     /// How long a request is tried, pauses included, before it fails. 10 s by
     /// default.
     pub retry_for: Duration,
-    /// How long a server may be silent in the middle of an answer. 10 s by
-    /// default.
+    /// How long a server may be silent before its answer and in the middle of it.
+    /// 10 s by default.
     pub silence: Duration,
+    /// Bytes a second at which a body is sent at least: one that takes longer, and
+    /// `silence` besides, fails. 64 KiB by default, which gives a part of 8 MiB two
+    /// minutes.
+    pub rate: u64,
 }
 
 impl Default for S3Options {
@@ -38,6 +43,7 @@ impl Default for S3Options {
             credentials: None,
             retry_for: Duration::from_secs(10),
             silence: Duration::from_secs(10),
+            rate: 64 << 10,
         }
     }
 }
@@ -77,14 +83,18 @@ pub(crate) fn open(bucket: &str, options: &S3Options) -> Result<Arc<dyn ObjectSt
     let client = ClientOptions::new()
         .with_allow_http(cleartext)
         .with_connect_timeout(options.retry_for.min(Duration::from_secs(5)))
-        .with_read_timeout(options.silence)
-        // It would count the time in which the guest does not read.
+        // Neither of the client's own: see `patience`.
+        .with_read_timeout_disabled()
         .with_timeout_disabled();
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(&options.region)
         .with_virtual_hosted_style_request(options.virtual_hosted)
         .with_client_options(client)
+        .with_http_connector(Patience {
+            silence: options.silence,
+            rate: options.rate.max(1),
+        })
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: Duration::from_millis(100),

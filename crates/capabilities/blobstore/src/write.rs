@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload};
-use strand_engine::MemoryBudget;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use crate::account::Account;
 use crate::failure::describe;
 use crate::pipe::Pipe;
 
@@ -42,14 +42,31 @@ enum State {
     Writing(Upload),
     /// It went to a place, whether it came there or not.
     Spent(Result<(), String>),
+    /// The instance has too many others.
+    Refused(String),
 }
 
 impl OutgoingValue {
     /// A value of which two parts of `part` bytes are held at most.
-    pub(crate) fn new(part: usize, budget: &Arc<MemoryBudget>) -> Self {
+    ///
+    /// Without a place in the account it takes nothing and goes nowhere, and says
+    /// why: the interface has no error for the making of one.
+    pub(crate) fn new(part: usize, account: &Arc<Account>) -> Self {
+        let (charge, refusal) = match account.value() {
+            Ok(charge) => (charge, None),
+            Err(why) => (account.nothing(), Some(why)),
+        };
+        let pipe = Arc::new(Pipe::new(2 * part, charge));
+        let state = match refusal {
+            None => State::Free,
+            Some(why) => {
+                pipe.fail(&why);
+                State::Refused(why)
+            }
+        };
         Self {
-            pipe: Arc::new(Pipe::new(2 * part, budget.empty_reservation())),
-            state: State::Free,
+            pipe,
+            state,
             body_taken: false,
         }
     }
@@ -65,8 +82,12 @@ impl OutgoingValue {
     /// Gives the value its place. Waits for the store only when all of the value
     /// is there.
     pub(crate) async fn write_to(&mut self, place: Place) -> Result<(), String> {
-        if !matches!(self.state, State::Free) {
-            return Err("this value was given a place before: make another one".to_owned());
+        match &self.state {
+            State::Free => {}
+            State::Refused(why) => return Err(why.clone()),
+            State::Writing(_) | State::Spent(_) => {
+                return Err("this value was given a place before: make another one".to_owned());
+            }
         }
         let upload = Upload::start(&self.pipe, place);
         if !self.pipe.is_closed() {
@@ -86,6 +107,7 @@ impl OutgoingValue {
             State::Free => Err("this value has no place: call write-data before finish".to_owned()),
             State::Writing(upload) => upload.commit().await,
             State::Spent(result) => result,
+            State::Refused(why) => Err(why),
         }
     }
 }

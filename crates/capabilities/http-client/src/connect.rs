@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::Error;
@@ -35,9 +35,11 @@ pub(crate) enum Sender {
     Http2(http2::SendRequest<RequestBody>),
 }
 
-/// What every connection of a node needs.
+/// What every connection of a function needs.
 pub(crate) struct Connector {
     pub(crate) resolver: Resolver,
+    /// The function's look-ups.
+    pub(crate) lookups: Arc<Semaphore>,
     pub(crate) tls: TlsConnector,
 }
 
@@ -50,7 +52,7 @@ impl Connector {
         until: Instant,
         permit: OwnedSemaphorePermit,
     ) -> Result<Sender, Error> {
-        let addresses = resolve(&self.resolver, to, reach, until).await?;
+        let addresses = resolve(&self.resolver, &self.lookups, to, reach, until).await?;
         let tcp = tcp(&addresses, until).await?;
         match to.scheme {
             Scheme::Http => Ok(Sender::Http1(http1(tcp, permit).await?)),

@@ -16,6 +16,9 @@
 //! - A function has at most [`Config::connections`] connections, idle ones
 //!   included. A request beyond them waits until its time to connect is over,
 //!   then gets `connection-limit-reached`.
+//! - 8 names of a function and 32 of the node are looked up at once, those that
+//!   nobody waits for any more included. More wait until their time to connect is
+//!   over, then get `DNS-timeout`.
 //! - Nothing waits past the deadline of the call.
 //! - A connection buffers 128 KiB of HTTP/1.1, or a window of 512 KiB per stream
 //!   and 1 MiB per connection of HTTP/2; beyond that the other side waits for the
@@ -43,13 +46,15 @@ use std::time::Duration;
 use http::Request;
 use rustls::pki_types::CertificateDer;
 use strand_engine::{CallInfo, Capability, Ctx, CtxBuilder, Outgoing, OutgoingAnswer};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 
 use crate::connect::{Connector, tls};
 use crate::exchange::{Times, exchange};
 use crate::pool::Pool;
-use crate::resolve::{Resolver, system};
+use crate::resolve::{LOOKUPS_OF_FUNCTION, Resolver, system};
 use crate::rule::reach;
 
 pub use crate::rule::{Host, Rule, Scheme};
@@ -106,7 +111,8 @@ pub enum Error {
 /// What all functions of a node share: TLS and the resolver.
 pub struct HttpClients {
     config: Arc<Config>,
-    connector: Arc<Connector>,
+    resolver: Resolver,
+    tls: TlsConnector,
 }
 
 impl HttpClients {
@@ -127,17 +133,23 @@ impl HttpClients {
         let tls = tls(&authorities)?;
         Ok(Self {
             config: Arc::new(config),
-            connector: Arc::new(Connector { resolver, tls }),
+            resolver,
+            tls,
         })
     }
 
-    /// The client of one function, with connections of its own.
+    /// The client of one function, with connections and look-ups of its own.
     pub fn client(&self, grant: Grant) -> HttpClient {
         let config = &self.config;
+        let connector = Arc::new(Connector {
+            resolver: Arc::clone(&self.resolver),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_OF_FUNCTION)),
+            tls: self.tls.clone(),
+        });
         HttpClient(Arc::new(Client {
             config: Arc::clone(config),
             rules: grant.rules,
-            pool: Arc::new(Pool::new(&self.connector, config.connections, config.idle)),
+            pool: Arc::new(Pool::new(&connector, config.connections, config.idle)),
         }))
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::Error;
 
@@ -17,24 +17,28 @@ const ADDRESSES: usize = 16;
 /// Look-ups of the node at once. The system's resolver blocks a thread for each
 /// and cannot be told to stop.
 const LOOKUPS: usize = 32;
+/// Look-ups of one function at once: names that nobody answers for keep a thread
+/// for half a minute, and another function must find one.
+pub(crate) const LOOKUPS_OF_FUNCTION: usize = 8;
 
 /// Addresses, later.
 pub(crate) type Lookup = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Finds the addresses of a name. A function, so that tests can be a resolver
-/// that lies.
-pub(crate) type Resolver = Arc<dyn Fn(String) -> Lookup + Send + Sync>;
+/// Finds the addresses of a name. It keeps the permit, which is one of the
+/// function's, as long as the look-up goes on, also when nobody waits for it any
+/// more. A function, so that tests can be a resolver that lies.
+pub(crate) type Resolver = Arc<dyn Fn(String, OwnedSemaphorePermit) -> Lookup + Send + Sync>;
 
 /// The system's resolver.
 pub(crate) fn system() -> Resolver {
     let lookups = Arc::new(Semaphore::new(LOOKUPS));
-    Arc::new(move |name| {
+    Arc::new(move |name, of_function| {
         let lookups = Arc::clone(&lookups);
         Box::pin(async move {
             let permit = lookups.acquire_owned().await.map_err(io::Error::other)?;
-            // The permit is the thread's: the look-up goes on when nobody waits.
+            // The permits are the thread's: the look-up goes on when nobody waits.
             let look_up = move || {
-                let _permit = permit;
+                let _permits = (permit, of_function);
                 let addresses = (name.as_str(), 0).to_socket_addrs()?;
                 Ok(addresses.map(|address| address.ip()).collect())
             };
@@ -52,13 +56,19 @@ pub(crate) fn system() -> Resolver {
 /// When there is none, none that may be reached, or no answer in time.
 pub(crate) async fn resolve(
     resolver: &Resolver,
+    lookups: &Arc<Semaphore>,
     to: &Destination,
     reach: Reach,
     until: Instant,
 ) -> Result<Vec<SocketAddr>, Error> {
+    let look_up = async {
+        let lookups = Arc::clone(lookups);
+        let permit = lookups.acquire_owned().await.map_err(io::Error::other)?;
+        resolver(to.host.clone(), permit).await
+    };
     let found = match to.address() {
         Some(address) => vec![address],
-        None => match timeout_at(until, resolver(to.host.clone())).await {
+        None => match timeout_at(until, look_up).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
                 tracing::debug!(host = to.host, %error, "no address");

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod connections;
+mod lookups;
 mod rules;
 mod server;
 mod times;
@@ -38,7 +39,7 @@ fn client_with_resolver(
     rules: Vec<Rule>,
     answer: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static,
 ) -> HttpClient {
-    let resolver = Arc::new(move |name: String| {
+    let resolver = Arc::new(move |name: String, _permit| {
         let found = answer(&name);
         Box::pin(std::future::ready(Ok(found))) as crate::resolve::Lookup
     });
@@ -54,6 +55,7 @@ fn call(deadline: Duration) -> CallInfo {
         },
         id: RequestId::new("r1"),
         deadline: Instant::now() + deadline,
+        wall: deadline,
         depth: 0,
     }
 }

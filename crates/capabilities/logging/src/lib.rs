@@ -17,9 +17,13 @@
 //!   cursor.
 //!
 //! # Instances that serve several requests
-//! `wasi:logging` knows the request that the instance works on. A stream does
-//! not: its lines carry the request for which the instance was made, and its
-//! share of [`Config::request`] is the instance's.
+//! `wasi:logging` says the request that the instance took last. A stream knows none:
+//! its lines carry the request for which the instance was made.
+//!
+//! [`Config::request`] is the instance's, whichever request a line is for. It is
+//! whole again with the first message of a request whose id is none of the last
+//! 1024 that the instance had, and never otherwise: requests at once share it, and
+//! a client that repeats an id gets no more for it.
 
 mod escape;
 mod lines;
@@ -33,9 +37,9 @@ use std::sync::Arc;
 use strand_engine::{Capability, Ctx, CtxBuilder, RequestId};
 use wasmtime::component::{HasData, Linker};
 
-use crate::lines::Stdio;
+use crate::lines::Output;
 use crate::rate::Rate;
-use crate::session::{Level, Session, Stream};
+use crate::session::{Level, Session, Stdio};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -54,7 +58,8 @@ pub const TARGET: &str = "guest";
 pub struct Config {
     /// Bytes of a line; what follows is cut. 8 KiB by default.
     pub line: usize,
-    /// Bytes of one request, all streams together. 1 MiB by default.
+    /// Bytes of one request, all streams together. 1 MiB by default. Requests that
+    /// an instance serves at once share them.
     pub request: u64,
     /// Lines per second of one function. 1000 by default.
     pub rate: u32,
@@ -118,8 +123,8 @@ impl Capability for Logging {
         let session = Session::new(&self.config, &self.rate, builder.call());
         builder
             .wasi
-            .stdout(Stdio::new(Stream::Stdout, &session))
-            .stderr(Stdio::new(Stream::Stderr, &session));
+            .stdout(Output::new(Stdio::Stdout, &session))
+            .stderr(Output::new(Stdio::Stderr, &session));
         builder.insert(session);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use strand_engine::{CallInfo, FunctionId, RequestId};
@@ -12,9 +12,9 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use wasmtime_wasi::cli::StdoutStream as _;
 
 use crate::bindings::wasi::logging::logging::{Host as _, Level};
-use crate::lines::Stdio;
+use crate::lines::Output;
 use crate::rate::Rate;
-use crate::session::{Session, Stream};
+use crate::session::{Session, Stdio};
 use crate::{Config, TARGET, View};
 
 /// The fields of one event.
@@ -67,16 +67,17 @@ fn session(config: &Config, request: &str) -> Arc<Session> {
         },
         id: RequestId::new(request),
         deadline: Instant::now(),
+        wall: Duration::ZERO,
         depth: 0,
     };
     Session::new(config, &rate, &call)
 }
 
-fn print(session: &Arc<Session>, stream: Stream, pieces: &[&str]) {
-    let stdio = Stdio::new(stream, session);
+fn print(session: &Arc<Session>, stream: Stdio, pieces: &[&str]) {
+    let output = Output::new(stream, session);
     // A new stream for each piece, as a guest may ask for one each time.
     for piece in pieces {
-        let mut stream = stdio.p2_stream();
+        let mut stream = output.p2_stream();
         let permitted = stream.check_write().expect("open");
         assert!(piece.len() <= permitted);
         stream
@@ -89,7 +90,7 @@ fn print(session: &Arc<Session>, stream: Stream, pieces: &[&str]) {
 fn lines_are_joined_across_writes_and_the_last_is_not_lost() {
     let events = events(|| {
         let session = session(&Config::default(), "r1");
-        print(&session, Stream::Stderr, &["a", "b\r\nc\n\nd", "e\x1b[0m"]);
+        print(&session, Stdio::Stderr, &["a", "b\r\nc\n\nd", "e\x1b[0m"]);
     });
     assert_eq!(messages(&events), ["ab", "c", "", "de\\u{1b}[0m"]);
     let first: Vec<_> = events[0].iter().map(|(k, v)| (*k, v.as_str())).collect();
@@ -133,7 +134,7 @@ fn long_lines_are_cut_and_their_rest_is_not_a_line() {
     };
     let events = events(|| {
         let session = session(&config, "r1");
-        print(&session, Stream::Stdout, &["1234\n123456", "789\n12345"]);
+        print(&session, Stdio::Stdout, &["1234\n123456", "789\n12345"]);
     });
     assert_eq!(messages(&events), ["1234", "1234 …[cut]", "1234 …[cut]"]);
 }
@@ -147,7 +148,7 @@ fn a_flood_loses_lines_and_says_how_many() {
     };
     let events = events(|| {
         let session = session(&config, "r1");
-        print(&session, Stream::Stdout, &["\n".repeat(10_000).as_str()]);
+        print(&session, Stdio::Stdout, &["\n".repeat(10_000).as_str()]);
     });
     assert_eq!(events.len(), 4);
     assert_eq!(events[3]["lost"], "9997");
@@ -183,12 +184,79 @@ fn a_requests_bytes_are_bounded_and_the_next_request_has_its_own() {
     assert_eq!(lines, expected);
 }
 
+/// Writes a line of 8 bytes for each request, and says whose came through and what
+/// was told as lost.
+fn lines_of<'a>(request: u64, requests: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let config = Config {
+        request,
+        rate: 1_000_000,
+        burst: 1_000_000,
+        ..Config::default()
+    };
+    let events = events(|| {
+        let session = session(&config, "r1");
+        for request in requests {
+            session.log(
+                &RequestId::new(request),
+                crate::session::Level::Info,
+                "",
+                "12345678",
+            );
+        }
+    });
+    let line = |event: &Event| match event.get("lost") {
+        Some(lost) => format!("{} lost {lost}", event["request"]),
+        None => event["request"].clone(),
+    };
+    events.iter().map(line).collect()
+}
+
+#[test]
+fn requests_in_turns_get_no_new_share() {
+    // Two lines, with what an event costs besides.
+    let lines = lines_of(80, ["r1", "r2", "r1", "r2", "r1", "r2", "r1"]);
+    // The second one's first line gave it a share, the only other one there is.
+    assert_eq!(lines, ["r1", "r2", "r1", "r2 lost 4"]);
+    let lines = lines_of(80, ["r1", "r1", "r1", "r2", "r1", "r3", "r2", "r2", "r1"]);
+    assert_eq!(
+        lines,
+        ["r1", "r1", "r1 lost 1", "r2", "r1", "r3", "r2", "r3 lost 2"]
+    );
+}
+
+#[test]
+fn requests_that_are_told_apart_are_bounded() {
+    let ids: Vec<String> = (0..1025).map(|number| format!("n{number}")).collect();
+    let ids = || ids.iter().map(String::as_str);
+    // One line each; with the first of all forgotten, the first of these is known.
+    let known = ids().take(1023).chain(["r1", "n0"]);
+    let lines = lines_of(40, known);
+    assert_eq!(lines.len(), 1024);
+    assert_eq!(lines[1023], "n1022 lost 2");
+    // A request that was long ago is a new one.
+    let again = ids().chain(["n1", "n0"]);
+    let lines = lines_of(40, again);
+    assert_eq!(lines.len(), 1027);
+    assert_eq!(lines[1025..], ["n1024 lost 1", "n0"]);
+}
+
+#[test]
+fn both_streams_keep_their_lines_apart() {
+    let events = events(|| {
+        let session = session(&Config::default(), "r1");
+        print(&session, Stdio::Stdout, &["out"]);
+        print(&session, Stdio::Stderr, &["err\nor"]);
+        print(&session, Stdio::Stdout, &["put\nlast"]);
+    });
+    assert_eq!(messages(&events), ["err", "output", "last", "or"]);
+}
+
 #[test]
 fn a_stream_of_wasi_0_3_never_waits() {
     let events = events(|| {
         let session = session(&Config::default(), "r1");
-        let stdio = Stdio::new(Stream::Stdout, &session);
-        let mut stream = Box::into_pin(stdio.async_stream());
+        let output = Output::new(Stdio::Stdout, &session);
+        let mut stream = Box::into_pin(output.async_stream());
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         let large = vec![b'x'; 1 << 20];
         let std::task::Poll::Ready(Ok(taken)) = stream.as_mut().poll_write(&mut cx, &large) else {

@@ -9,15 +9,13 @@ use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{ListResult, ObjectMeta, Result};
 
-use super::{STAGING, Stat, object_meta, on_disk, store_error};
+use super::{PARTS, STAGING, Stat, object_meta, on_disk, store_error};
 
-/// Folders in folders; each that is open takes a descriptor.
-const DEPTH: usize = 64;
 /// Objects that are looked up at once.
 const BATCH: usize = 256;
 
-/// Goes through a folder and those below it. Links to folders are not followed:
-/// they could lead in a circle.
+/// Goes through a folder and those below it, of which each that is open takes a
+/// descriptor. Links to folders are not followed: they could lead in a circle.
 struct Walk {
     root: Arc<Dir>,
     /// Folders that are being read, each with its path and a `/`, or nothing.
@@ -76,14 +74,15 @@ impl Walk {
             }
             let kind = entry.file_type().map_err(failed)?;
             if kind.is_dir() {
-                if self.open.len() >= DEPTH {
-                    let deep = format!("`{name}` is below more than {DEPTH} folders");
-                    return Err(store_error(&location, io::Error::other(deep)));
+                // Nothing below it has a name of an object's.
+                if location.parts().count() >= PARTS {
+                    continue;
                 }
                 match entry.open_dir().and_then(|dir| dir.entries()) {
                     Ok(entries) => self.open.push((format!("{name}/"), entries)),
-                    // Removed, or replaced by a link, since it was listed.
-                    Err(_) => continue,
+                    Err(error) if is_gone(&error) => continue,
+                    // A part of the names must not be taken for all of them.
+                    Err(error) => return Err(store_error(&location, error)),
                 }
             } else if let Ok(metadata) = self.root.metadata(&name)
                 && metadata.is_file()
@@ -104,6 +103,15 @@ impl Walk {
         }
         Ok((batch, false))
     }
+}
+
+/// Whether a folder that was listed cannot be entered: it was removed, or replaced
+/// by a file or a link, or it is not the node's.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+    ) || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 enum Step {

@@ -12,7 +12,8 @@ use cap_std::fs::{Dir, OpenOptions};
 use object_store::path::Path;
 use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart};
 
-use super::{STAGING, Stat, on_disk, store_error};
+use super::{STAGING, STORE, Stat, on_disk, store_error};
+use crate::failure::Refusal;
 
 /// What nobody has written to for so long was left by a process that is gone.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -57,8 +58,12 @@ pub(super) fn sync_parent(root: &Dir, path: &FsPath) -> io::Result<()> {
     sync_dir(root, path.parent().unwrap_or(FsPath::new("")))
 }
 
-/// Makes the folders that a path needs, durably.
-fn make_parents(root: &Dir, path: &FsPath) -> io::Result<()> {
+/// Makes the folders that a path needs, durably: `sync` is told of each one's path.
+fn make_parents(
+    root: &Dir,
+    path: &FsPath,
+    mut sync: impl FnMut(&FsPath) -> io::Result<()>,
+) -> io::Result<()> {
     let Some(parent) = path.parent() else {
         return Ok(());
     };
@@ -66,10 +71,11 @@ fn make_parents(root: &Dir, path: &FsPath) -> io::Result<()> {
     for part in parent {
         made.push(part);
         match root.create_dir(&made) {
-            Ok(()) => sync_parent(root, &made)?,
+            // Another writer may have made it and not synced it yet, or ended before.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+            done => done?,
         }
+        sync(&made)?;
     }
     Ok(())
 }
@@ -79,7 +85,7 @@ fn make_parents(root: &Dir, path: &FsPath) -> io::Result<()> {
 pub(super) fn place(root: &Dir, from: &FsPath, to: &Path, create: bool) -> Result<()> {
     let path = on_disk(to)?;
     let place = || {
-        make_parents(root, path)?;
+        make_parents(root, path, |made| sync_parent(root, made))?;
         if create {
             root.hard_link(from, root, path)?;
             root.remove_file(from)?;
@@ -88,7 +94,11 @@ pub(super) fn place(root: &Dir, from: &FsPath, to: &Path, create: bool) -> Resul
         }
         sync_parent(root, path)
     };
-    place().map_err(|error| store_error(to, error))
+    place().map_err(|error| match error.kind() {
+        io::ErrorKind::NotADirectory => Refusal::BelowObject.of(STORE),
+        io::ErrorKind::IsADirectory => Refusal::AboveObjects.of(STORE),
+        _ => store_error(to, error),
+    })
 }
 
 /// A file that has no object's name yet. Removed when dropped.
@@ -236,5 +246,32 @@ impl MultipartUpload for Upload {
             tokio::task::spawn_blocking(move || drop(staged)).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_on_the_way_is_synced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority());
+        let root = root.expect("opens");
+        // Whether it was there before or not.
+        for path in ["a/b/x", "a/b/y", "a/b/c/x"] {
+            let path = FsPath::new(path);
+            let mut synced = Vec::new();
+            let sync = |made: &FsPath| {
+                synced.push(made.to_owned());
+                Ok(())
+            };
+            make_parents(&root, path, sync).expect("made");
+            let mut above: Vec<_> = path.ancestors().skip(1).map(FsPath::to_owned).collect();
+            above.pop();
+            above.reverse();
+            assert_eq!(synced, above, "{}", path.display());
+            assert!(root.is_dir(path.parent().expect("a folder")));
+        }
     }
 }

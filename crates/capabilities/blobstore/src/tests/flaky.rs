@@ -39,10 +39,19 @@ enum Fault {
     BreaksAfter(usize),
     /// It ends after so many bytes as if it were whole.
     EndsAfter(usize),
+    /// Nothing comes any more after so many bytes.
+    StandsStillAfter(usize),
     /// There is no answer but an error.
     Refuses,
     /// As the first, and then somebody writes another object of the same length.
     ChangesAfter(usize),
+}
+
+/// What an answer does after its last byte.
+enum End {
+    Breaks,
+    Ends,
+    StandsStill,
 }
 
 impl fmt::Display for Flaky {
@@ -91,20 +100,25 @@ impl ObjectStore for Flaky {
         let (length, end) = match fault {
             None => return Ok(result),
             Some(Fault::Refuses) => return Err(broken()),
-            Some(Fault::BreaksAfter(length)) => (length, Some(Err(broken()))),
-            Some(Fault::EndsAfter(length)) => (length, None),
+            Some(Fault::BreaksAfter(length)) => (length, End::Breaks),
+            Some(Fault::EndsAfter(length)) => (length, End::Ends),
+            Some(Fault::StandsStillAfter(length)) => (length, End::StandsStill),
             Some(Fault::ChangesAfter(length)) => {
                 let changed = bytes(result.meta.size as usize + 1).split_off(1);
                 self.inner.put(from, changed.into()).await?;
-                (length, Some(Err(broken())))
+                (length, End::Breaks)
             }
         };
         let GetResultPayload::Stream(mut whole) = result.payload else {
             panic!("memory gives streams");
         };
         let first = whole.next().await.expect("bytes")?.slice(..length);
-        let pieces = stream::iter([Ok(first)]).chain(stream::iter(end));
-        result.payload = GetResultPayload::Stream(pieces.boxed());
+        let pieces = stream::iter([Ok(first)]);
+        result.payload = GetResultPayload::Stream(match end {
+            End::Breaks => pieces.chain(stream::iter([Err(broken())])).boxed(),
+            End::Ends => pieces.boxed(),
+            End::StandsStill => pieces.chain(stream::pending()).boxed(),
+        });
         Ok(result)
     }
 
@@ -179,6 +193,14 @@ async fn it_goes_on_where_it_stood() {
         (1510, true),
     ];
     assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn a_store_that_is_silent_is_asked_again() {
+    let plan = [Fault::StandsStillAfter(1000), Fault::StandsStillAfter(500)];
+    let (read, asked) = read(&plan).await;
+    assert!(read.expect("bytes") == bytes(100_000)[10..]);
+    assert_eq!(asked, [(10, false), (1010, true), (1510, true)]);
 }
 
 #[tokio::test]

@@ -279,11 +279,50 @@ async fn a_file_is_no_folder() {
     let mut guest = house.guest();
     let c = guest.container("c").await;
     guest.write(&c, "x", b"file").await.expect("written");
-    assert!(guest.write(&c, "x/y", b"below").await.is_err());
-    assert!(!guest.has(&c, "x/y").await);
     guest.write(&c, "d/y", b"below").await.expect("written");
-    assert!(guest.write(&c, "d", b"a folder is there").await.is_err());
+    for (name, why) in [
+        ("x/y", "a part of its name is an object"),
+        ("x/y/z", "a part of its name is an object"),
+        ("d", "there are objects below that name"),
+    ] {
+        let refused = format!("`{name}` is refused: {why}");
+        for error in [
+            guest.write(&c, name, b"new").await,
+            guest.copy(("c", "x"), ("c", name)).await,
+            guest.rename(("c", "x"), ("c", name)).await,
+        ] {
+            let error = error.expect_err(name);
+            assert!(error.starts_with(&refused), "{error}");
+        }
+        assert!(!guest.has(&c, name).await);
+        // What is no object is as good as deleted.
+        guest.delete(&c, &[name]).await.expect("nothing to delete");
+    }
     assert_eq!(guest.names(&c).await, ["d/y", "x"]);
+}
+
+#[tokio::test]
+async fn a_name_that_is_too_deep_is_refused_and_spoils_no_listing() {
+    let house = House::new();
+    let mut guest = house.guest();
+    let c = guest.container("c").await;
+    let deep = |parts: usize| vec!["d"; parts].join("/");
+    guest.write(&c, &deep(64), b"deep").await.expect("written");
+    let refused = format!("`{}` is refused: its name has more than 64 parts", deep(65));
+    for error in [
+        guest.write(&c, &deep(65), b"deeper").await,
+        guest.copy(("c", &deep(64)), ("c", &deep(65))).await,
+        guest.read(&c, &deep(65), (0, 9)).await.map(|_| ()),
+        guest.delete(&c, &[&deep(65)]).await,
+    ] {
+        let error = error.expect_err("too deep");
+        assert!(error.starts_with(&refused), "{error}");
+    }
+    // Somebody else did.
+    let elsewhere = house.inside(&format!("e{}", &deep(70)[1..]));
+    std::fs::create_dir_all(&elsewhere).expect("folders");
+    std::fs::write(elsewhere.join("x"), "deeper").expect("writes");
+    assert_eq!(guest.names(&c).await, [deep(64)]);
 }
 
 #[test]

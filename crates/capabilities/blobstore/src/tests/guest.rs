@@ -9,12 +9,13 @@ use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, StreamError};
 
 use crate::access::{Access, Containers};
+use crate::account::Account;
 use crate::bucket::Bucket;
 use crate::host::bindings::wasi::blobstore::types::ObjectId;
 use crate::host::bindings::wasi::blobstore::{blobstore, container, types};
 use crate::host::{Handle, View};
 use crate::names::Names;
-use crate::read::Source;
+use crate::read::IncomingValue;
 use crate::write::OutgoingValue;
 use crate::{Config, Grant};
 
@@ -38,6 +39,7 @@ pub(super) const ALL: Access = Access {
 /// A function with containers.
 pub(super) struct Guest {
     containers: Arc<Containers>,
+    account: Arc<Account>,
     table: ResourceTable,
     pub(super) budget: Arc<MemoryBudget>,
 }
@@ -74,6 +76,7 @@ impl Guest {
         let containers = Containers::new(config, &budget, grant, &buckets).expect("bound");
         Self {
             containers: Arc::new(containers),
+            account: Account::new(config, &budget),
             table: ResourceTable::new(),
             budget,
         }
@@ -82,6 +85,7 @@ impl Guest {
     pub(super) fn view(&mut self) -> View<'_> {
         View {
             containers: Arc::clone(&self.containers),
+            account: Arc::clone(&self.account),
             table: &mut self.table,
         }
     }
@@ -134,9 +138,16 @@ impl Guest {
     ) -> Result<(), String> {
         let value = self.value().await;
         let mut stream = self.body(&value).await;
-        self.write_data(container, name, &value).await?;
-        pour(&mut stream, bytes).await?;
+        let begun = self.write_data(container, name, &value).await;
+        let written = match begun {
+            Ok(()) => pour(&mut stream, bytes).await,
+            Err(error) => Err(error),
+        };
         drop(stream);
+        if let Err(error) = written {
+            self.drop_value(value);
+            return Err(error);
+        }
         self.finish(value).await
     }
 
@@ -145,7 +156,7 @@ impl Guest {
         container: &Resource<Handle>,
         name: &str,
         range: (u64, u64),
-    ) -> Result<Resource<Source>, String> {
+    ) -> Result<Resource<IncomingValue>, String> {
         let value = self
             .view()
             .get_data(again(container), name.to_owned(), range.0, range.1)
@@ -153,11 +164,14 @@ impl Guest {
         value.expect("no trap")
     }
 
-    pub(super) async fn size(&mut self, value: &Resource<Source>) -> u64 {
+    pub(super) async fn size(&mut self, value: &Resource<IncomingValue>) -> u64 {
         self.view().size(again(value)).await.expect("no trap")
     }
 
-    pub(super) async fn at_once(&mut self, value: Resource<Source>) -> Result<Vec<u8>, String> {
+    pub(super) async fn at_once(
+        &mut self,
+        value: Resource<IncomingValue>,
+    ) -> Result<Vec<u8>, String> {
         let value = Resource::new_own(value.rep());
         let bytes = self.view().incoming_value_consume_sync(value).await;
         bytes.expect("no trap")
@@ -165,7 +179,7 @@ impl Guest {
 
     pub(super) async fn stream(
         &mut self,
-        value: Resource<Source>,
+        value: Resource<IncomingValue>,
     ) -> Result<DynInputStream, String> {
         let value = Resource::new_own(value.rep());
         let stream = self.view().incoming_value_consume_async(value).await;

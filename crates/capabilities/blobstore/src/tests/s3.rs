@@ -237,3 +237,110 @@ async fn a_wrong_key_is_refused_and_says_nothing_of_the_place() {
     let error = guest.read(&c, "x", (0, 1)).await.expect_err("refused");
     assert_eq!(error, "the store refused this node access to `x`");
 }
+
+/// A server that takes all of a request, lets some time pass, and answers that all
+/// is well; or never answers.
+async fn slow_server(pause: Option<Duration>) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("listens");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("accepts");
+            tokio::spawn(async move {
+                let mut read = Vec::new();
+                let whole = |read: &[u8]| {
+                    let text = String::from_utf8_lossy(read).to_ascii_lowercase();
+                    let head = text.find("\r\n\r\n")?;
+                    let (_, length) = text.split_once("content-length: ")?;
+                    let length: usize = length.split("\r\n").next()?.parse().ok()?;
+                    (read.len() >= head + 4 + length).then_some(())
+                };
+                while whole(&read).is_none() {
+                    if stream.read_buf(&mut read).await.is_ok_and(|read| read == 0) {
+                        return;
+                    }
+                }
+                let Some(pause) = pause else {
+                    return std::future::pending().await;
+                };
+                tokio::time::sleep(pause).await;
+                let answer = b"HTTP/1.1 200 OK\r\netag: \"x\"\r\ncontent-length: 0\r\n\r\n";
+                // The client may have gone.
+                let _ = stream.write_all(answer).await;
+            });
+        }
+    });
+    address
+}
+
+fn bucket_at(address: std::net::SocketAddr, options: S3Options) -> Bucket {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let options = S3Options {
+        endpoint: Some(format!("http://{address}")),
+        ..options
+    };
+    Bucket::s3("bucket", "", &options).expect("opens")
+}
+
+#[tokio::test]
+async fn a_body_has_the_time_that_it_takes_to_send() {
+    const SILENCE: Duration = Duration::from_millis(300);
+    let address = slow_server(Some(3 * SILENCE)).await;
+    let (config, _) = quick();
+    // At this rate 64 KiB may take two seconds more than the silence.
+    let options = S3Options {
+        silence: SILENCE,
+        rate: 32 << 10,
+        ..S3Options::default()
+    };
+    let bucket = bucket_at(address, options);
+    let mut guest = Guest::new(&config, &[("c", &bucket, ALL)]);
+    let c = guest.container("c").await;
+    guest
+        .write(&c, "x", &bytes(64 << 10))
+        .await
+        .expect("written");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_an_error_in_bounded_time() {
+    let address = slow_server(None).await;
+    let (config, options) = quick();
+    let options = S3Options {
+        silence: Duration::from_millis(300),
+        rate: 1 << 30,
+        retry_for: Duration::from_secs(1),
+        ..options
+    };
+    let bucket = bucket_at(address, options);
+    let mut guest = Guest::new(&config, &[("c", &bucket, ALL)]);
+    let c = guest.container("c").await;
+    let begun = Instant::now();
+    for error in [
+        guest.write(&c, "x", &bytes(1000)).await,
+        guest.write(&c, "x", &bytes(6 << 20)).await,
+        guest.read(&c, "x", (0, 9)).await.map(|_| ()),
+        guest.delete(&c, &["x"]).await,
+    ] {
+        let error = error.expect_err("no answer");
+        assert!(error.starts_with("the store failed at `x`"), "{error}");
+    }
+    assert!(begun.elapsed() < QUICK * 8, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_answer_that_stands_still_is_asked_for_again() {
+    let (server, _folder) = server().await;
+    let (config, options) = quick();
+    let bucket = bucket(&server, "", &options);
+    let mut guest = Guest::new(&config, &[("c", &bucket, ALL)]);
+    let c = guest.container("c").await;
+    let written = bytes(1 << 20);
+    guest.write(&c, "x", &written).await.expect("written");
+    let held = server.hold_answer_of("bucket/x", 300_000);
+    let read = guest.read(&c, "x", (0, u64::MAX)).await.expect("bytes");
+    assert!(read == written);
+    held.await;
+}

@@ -11,6 +11,8 @@ const SMALL: Config = Config {
     at_once: 1000,
     part: 64 << 10,
     retry_for: Duration::from_secs(1),
+    values: 64,
+    buffers: 64 << 20,
 };
 
 #[tokio::test]
@@ -145,4 +147,118 @@ async fn writing_without_memory_is_the_guests_error() {
         .write(&c, "x", &bytes(50 << 10))
         .await
         .expect("written");
+}
+
+/// Opens values until there is no room.
+#[tokio::test]
+async fn values_that_are_open_are_bounded() {
+    use crate::host::bindings::wasi::blobstore::container::HostContainer as _;
+    let config = Config {
+        values: 18,
+        ..SMALL
+    };
+    let bucket = Bucket::memory();
+    let mut guest = Guest::new(&config, &[("c", &bucket, ALL)]);
+    let c = guest.container("c").await;
+    guest.write(&c, "x", b"data").await.expect("written");
+    let limit = "an instance may have 18 values of blobs open at once";
+
+    // A listing is many, until it ends.
+    let listing = guest.listing(&c).await;
+    let second = guest.view().list_objects(super::guest::again(&c)).await;
+    let error = second.expect("no trap").expect_err("no room");
+    assert!(error.starts_with(limit), "{error}");
+    let reading = guest.get_data(&c, "x", (0, 9)).await.expect("a value");
+    let writing = guest.value().await;
+    let error = guest.get_data(&c, "x", (0, 9)).await.expect_err("no room");
+    assert!(error.starts_with(limit), "{error}");
+    // What takes no value goes on.
+    guest.copy(("c", "x"), ("c", "y")).await.expect("copied");
+
+    // The interface has no error for the making of a value: its use has.
+    let refused = guest.value().await;
+    let mut stream = guest.body(&refused).await;
+    let error = text(stream.write_ready().await.expect_err("no room"));
+    assert!(error.starts_with(limit), "{error}");
+    let error = guest.write_data(&c, "z", &refused).await;
+    assert!(error.expect_err("no room").starts_with(limit));
+    drop(stream);
+    let error = guest.finish(refused).await.expect_err("no room");
+    assert!(error.starts_with(limit), "{error}");
+    assert!(!guest.has(&c, "z").await);
+
+    // A stream is the value that it came from, up to its end.
+    let mut stream = guest.stream(reading).await.expect("a stream");
+    assert!(guest.get_data(&c, "x", (0, 9)).await.is_err());
+    assert_eq!(drain(&mut stream).await.expect("bytes"), b"data");
+    guest.read(&c, "x", (0, 9)).await.expect("room");
+    let value = guest.get_data(&c, "x", (0, 9)).await.expect("room");
+    let unread = guest.stream(value).await.expect("a stream");
+    assert!(guest.get_data(&c, "x", (0, 9)).await.is_err());
+    drop(unread);
+    guest.drop_value(writing);
+    for _ in 0..2 {
+        guest.get_data(&c, "x", (0, 9)).await.expect("room");
+    }
+    assert!(guest.get_data(&c, "x", (0, 9)).await.is_err());
+    // Nor does a listing hold anything when it has ended.
+    assert!(guest.next_names(&listing, 10).await.1, "the end");
+    assert_eq!(guest.names(&c).await, ["x", "y"]);
+}
+
+#[tokio::test]
+async fn buffers_of_an_instance_are_bounded() {
+    let config = Config {
+        buffers: 1 << 20,
+        ..SMALL
+    };
+    let bucket = Bucket::memory();
+    let mut guest = Guest::new(&config, &[("c", &bucket, ALL)]);
+    let c = guest.container("c").await;
+    guest
+        .write(&c, "x", &bytes(4 << 20))
+        .await
+        .expect("written");
+    let limit = "an instance may buffer 1Mi of blobs at once";
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let value = guest.get_data(&c, "x", (0, u64::MAX)).await;
+        streams.push(guest.stream(value.expect("a value")).await.expect("room"));
+    }
+    let value = guest.get_data(&c, "x", (0, 999)).await.expect("a value");
+    let error = guest.at_once(value).await.expect_err("no room");
+    assert!(error.starts_with(limit), "{error}");
+    let error = guest.write(&c, "y", b"more").await.expect_err("no room");
+    assert!(error.starts_with(limit), "{error}");
+    // Another instance has its own.
+    let mut other = Guest::new(&config, &[("c", &bucket, ALL)]);
+    let own = other.container("c").await;
+    other.write(&own, "y", b"more").await.expect("room");
+    streams.pop();
+    guest.write(&c, "y", b"more").await.expect("room");
+    drop(streams);
+    assert_eq!(guest.budget.used(), 0);
+}
+
+#[tokio::test]
+async fn a_bucket_in_memory_is_bounded() {
+    let bucket = Bucket::memory_of(1 << 20);
+    let mut guest = Guest::new(&SMALL, &[("c", &bucket, ALL)]);
+    let c = guest.container("c").await;
+    let full = "`y` is refused: this bucket is in memory, of which it may have 1Mi";
+    guest.write(&c, "x", &bytes(970 << 10)).await.expect("room");
+    // At once, and in parts.
+    for length in [60 << 10, 300 << 10] {
+        let error = guest.write(&c, "y", &bytes(length)).await;
+        let error = error.expect_err("full");
+        assert!(error.starts_with(full), "{length}: {error}");
+    }
+    let error = guest.copy(("c", "x"), ("c", "y")).await.expect_err("full");
+    assert!(error.starts_with(full), "{error}");
+    assert_eq!(guest.names(&c).await, ["x"]);
+    guest.delete(&c, &["x"]).await.expect("deleted");
+    guest
+        .write(&c, "y", &bytes(1000 << 10))
+        .await
+        .expect("room");
 }
