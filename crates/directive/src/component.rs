@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::diagnostic::{Diagnostic, Severity, all_of, any_of, quote, sort};
+use crate::diagnostic::{Diagnostic, Severity, all_of, any_of, quote};
 use crate::model::{Directive, Function, RouteTarget, World};
 use crate::spans::Layout;
 
@@ -38,23 +38,36 @@ pub struct NeededGrant {
     pub lines: String,
 }
 
-/// Packages that are linked for every function, with nothing behind them that was not granted.
-/// `wasi_snapshot_preview1` is what core modules import; the adapter stands in for it.
-const BASE: [&str; 9] = [
-    "wasi:io",
-    "wasi:clocks",
-    "wasi:random",
-    "wasi:cli",
-    "wasi:filesystem",
-    "wasi:sockets",
-    "wasi:http",
-    "wasi:logging",
-    "wasi:config",
+/// Packages that are linked for every function, with nothing behind them that was not granted, and
+/// the versions that Strand has: releases by their first two numbers, drafts exactly.
+const BASE: [(&str, &[&str]); 9] = [
+    ("wasi:io", &["0.2"]),
+    ("wasi:clocks", &["0.2", "0.3"]),
+    ("wasi:random", &["0.2", "0.3"]),
+    ("wasi:cli", &["0.2", "0.3"]),
+    ("wasi:filesystem", &["0.2", "0.3"]),
+    ("wasi:sockets", &["0.2", "0.3"]),
+    ("wasi:http", &["0.2", "0.3"]),
+    ("wasi:logging", &["0.1.0-draft"]),
+    ("wasi:config", &["0.2.0-rc.1"]),
 ];
+/// What core modules import; the adapter stands in for it.
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 
-/// The one version of wasi:blobstore: drafts match exactly.
-const BLOBSTORE: &str = "0.2.0-draft";
+/// The package that a grant links, and its one version.
+const BLOBSTORE: (&str, &[&str]) = ("wasi:blobstore", &["0.2.0-draft"]);
+
+/// Whether a version is one of those that Strand has.
+fn is_among(version: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| match version.strip_prefix(known) {
+        Some("") => true,
+        // A draft is compatible with nothing but itself.
+        Some(rest) if !known.contains('-') => rest
+            .strip_prefix('.')
+            .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit())),
+        _ => false,
+    })
+}
 
 /// What an import means for the grants.
 #[derive(Debug, PartialEq)]
@@ -63,8 +76,11 @@ enum Import {
     /// Sends requests, which are refused unless granted.
     OutgoingHttp,
     Blobs,
-    /// A version of wasi:blobstore that Strand does not have.
-    OtherBlobs,
+    /// A package of which Strand has other versions.
+    OtherVersion {
+        package: &'static str,
+        versions: &'static [&'static str],
+    },
     Unknown,
 }
 
@@ -74,14 +90,29 @@ fn classify(import: &str) -> Import {
     }
     let (interface, version) = import.split_once('@').unwrap_or((import, ""));
     let (package, interface) = interface.split_once('/').unwrap_or((interface, ""));
+    let mut packages = BASE.iter().chain([&BLOBSTORE]);
+    let Some(&(package, versions)) = packages.find(|(name, _)| *name == package) else {
+        return Import::Unknown;
+    };
     match (package, interface) {
+        _ if !is_among(version, versions) => Import::OtherVersion { package, versions },
+        ("wasi:blobstore", _) => Import::Blobs,
         ("wasi:http", "outgoing-handler") if version.starts_with("0.2") => Import::OutgoingHttp,
         ("wasi:http", "client") if version.starts_with("0.3") => Import::OutgoingHttp,
-        ("wasi:blobstore", _) if version == BLOBSTORE => Import::Blobs,
-        ("wasi:blobstore", _) => Import::OtherBlobs,
-        (package, _) if BASE.contains(&package) => Import::Inert,
-        _ => Import::Unknown,
+        _ => Import::Inert,
     }
+}
+
+/// The imports among these that Strand cannot give to any function, sorted.
+pub fn unsupported(imports: &[String]) -> Vec<String> {
+    let lacks = |import: &&String| {
+        let import = classify(import);
+        matches!(import, Import::OtherVersion { .. } | Import::Unknown)
+    };
+    let mut found: Vec<String> = imports.iter().filter(lacks).cloned().collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The grants that a component with these imports asks for.
@@ -146,7 +177,7 @@ pub fn check_component(
             None,
         ),
     }
-    sort(&mut check.problems);
+    Diagnostic::sort(&mut check.problems);
     check.problems
 }
 
@@ -165,14 +196,8 @@ impl Check<'_> {
     }
 
     fn say_at(&mut self, severity: Severity, field: String, message: String, help: Option<String>) {
-        let span = self.directive.spans.get(&field);
-        self.problems.push(Diagnostic {
-            severity,
-            message,
-            field,
-            span,
-            help,
-        });
+        self.problems
+            .push(self.directive.problem(severity, field, message, help));
     }
 
     fn world(&mut self, function: &Function, facts: &ComponentFacts) {
@@ -260,20 +285,24 @@ impl Check<'_> {
                     ),
                     Some(format!(
                         "it has {} and `wasi:blobstore`: build the function without the import",
-                        BASE.map(quote).join(", ")
+                        BASE.map(|(package, _)| quote(package)).join(", ")
                     )),
                 ),
-                Import::OtherBlobs => self.say(
-                    Severity::Error,
-                    ".source",
-                    format!(
-                        "the function `{}` imports {shown}, of which Strand has `{BLOBSTORE}` only",
-                        self.name
-                    ),
-                    Some(format!(
-                        "build the function against `wasi:blobstore@{BLOBSTORE}`"
-                    )),
-                ),
+                Import::OtherVersion { package, versions } => {
+                    let against: Vec<String> = versions
+                        .iter()
+                        .map(|version| format!("{package}@{version}"))
+                        .collect();
+                    self.say(
+                        Severity::Error,
+                        ".source",
+                        format!(
+                            "the function `{}` imports {shown}, which is not a version that Strand has",
+                            self.name
+                        ),
+                        Some(format!("build the function against {}", any_of(&against))),
+                    );
+                }
                 Import::Inert | Import::OutgoingHttp | Import::Blobs => {}
             }
         }
@@ -327,50 +356,56 @@ impl Check<'_> {
 
     /// The lines that give the field at `path` a value, in the notation of what stands there.
     fn addition(&self, path: &[&str], value: &str) -> String {
-        let known = |depth: usize| {
-            let layout = self.directive.spans.layout(&path[..depth].join("."));
-            layout.map(|layout| (depth, layout))
-        };
+        let spans = &self.directive.spans;
+        let layout = |depth: usize| spans.layout(&path[..depth].join("."));
         // Without places (a Directive made by hand) the usual notation is assumed; what may be
         // added to are the section and the function.
         let assumed = if path[1] == "functions" { 3 } else { 1 };
-        let (depth, layout) = (1..path.len())
+        let (depth, found) = (1..path.len())
             .rev()
-            .find_map(known)
+            .find_map(|depth| layout(depth).map(|layout| (depth, layout)))
             .unwrap_or((assumed, Layout::Lines(2 * assumed)));
-        let owner = path[..depth].join(".");
         let keys = &path[depth..];
-        match layout {
+        // What an alias stands for is not added to: others would be granted it as well.
+        if let Some(alias) = (1..=depth).find(|depth| spans.is_alias(&path[..*depth].join("."))) {
+            let owner = path[..alias].join(".");
+            let inside = match &path[alias..depth] {
+                [] => "it".to_owned(),
+                below => format!("its `{}`", below.join(".")),
+            };
+            let lines = on_lines(keys, value, 2 * depth);
+            return format!(
+                "write `{owner}` out in place of its alias, with these lines in {inside}:\n{lines}"
+            );
+        }
+        let owner = path[..depth].join(".");
+        match found {
             Layout::Lines(indent) => {
-                let mut lines = format!("add these lines to `{owner}`:");
-                for (level, key) in keys.iter().enumerate() {
-                    let spaces = indent + 2 * level;
-                    lines.push_str(&format!("\n{:spaces$}{key}:", ""));
-                }
-                format!("{lines} {value}")
+                let lines = on_lines(keys, value, indent);
+                format!("add these lines to `{owner}`:\n{lines}")
             }
             Layout::Braces { empty } => {
-                let mut inside = value.to_owned();
-                for (level, key) in keys.iter().enumerate().rev() {
-                    inside = format!("{key}: {inside}");
-                    if level > 0 {
-                        inside = format!("{{ {inside} }}");
-                    }
-                }
                 let comma = if empty { "" } else { ", " };
+                let inside = in_braces(keys, value);
                 format!("add this before the closing brace of `{owner}`:\n{comma}{inside}")
             }
         }
     }
 
     fn idle_grants(&mut self, function: &Function, facts: &ComponentFacts) {
-        let imports = |kind: &Import| facts.imports.iter().any(|import| classify(import) == *kind);
+        let found: Vec<Import> = facts.imports.iter().map(|it| classify(it)).collect();
+        // Of another version it is imported all the same: that is the error to mend.
+        let imports = |kind: &Import, of: &str| {
+            let other =
+                |it: &Import| matches!(it, Import::OtherVersion { package, .. } if *package == of);
+            found.iter().any(|it| it == kind || other(it))
+        };
         let grants = &function.grants;
         let mut idle = Vec::new();
-        if !grants.blobs.is_empty() && !imports(&Import::Blobs) && !imports(&Import::OtherBlobs) {
+        if !grants.blobs.is_empty() && !imports(&Import::Blobs, BLOBSTORE.0) {
             idle.push(("blobs", "no `wasi:blobstore`"));
         }
-        if !imports(&Import::OutgoingHttp) {
+        if !imports(&Import::OutgoingHttp, "wasi:http") {
             let lacks = "neither `wasi:http/outgoing-handler@0.2` nor `wasi:http/client@0.3`";
             if !grants.http.is_empty() {
                 idle.push(("http", lacks));
@@ -391,4 +426,26 @@ impl Check<'_> {
             );
         }
     }
+}
+
+/// `a:`, and below it `b: value`; the first line has so many spaces before it.
+fn on_lines(keys: &[&str], value: &str, indent: usize) -> String {
+    let lines: Vec<String> = keys
+        .iter()
+        .enumerate()
+        .map(|(level, key)| format!("{:spaces$}{key}:", "", spaces = indent + 2 * level))
+        .collect();
+    format!("{} {value}", lines.join("\n"))
+}
+
+/// `a: { b: value }`.
+fn in_braces(keys: &[&str], value: &str) -> String {
+    let mut inside = value.to_owned();
+    for (level, key) in keys.iter().enumerate().rev() {
+        inside = format!("{key}: {inside}");
+        if level > 0 {
+            inside = format!("{{ {inside} }}");
+        }
+    }
+    inside
 }

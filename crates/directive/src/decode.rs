@@ -18,7 +18,7 @@ pub(crate) use self::app::app;
 pub(crate) use self::fields::ALL as ALL_FIELDS;
 use crate::diagnostic::{Diagnostic, Invalid, Severity, all_of, quote};
 use crate::names::near;
-use crate::spans::Spans;
+use crate::spans::{Notation, Spans};
 use crate::text::Text;
 use crate::yaml::{Kind, Node, Scalar};
 
@@ -150,9 +150,15 @@ impl<'t> Decoder<'t> {
     }
 
     fn remember(&mut self, at: &At<'_>) {
+        let notation = match &at.key {
+            // An anchor stands before its aliases.
+            Some(key) if at.node.span.start < key.start => Notation::Alias,
+            _ if self.text.value_starts_with(at.node.span.start, '{') => Notation::Braces,
+            _ => Notation::Plain,
+        };
         let key = at.key.clone().map(|key| self.text.span(key));
-        self.spans
-            .insert(at.path.clone(), key, self.text.span(at.mark()));
+        let mark = self.text.span(at.mark());
+        self.spans.insert(at.path.clone(), key, mark, notation);
     }
 
     fn wrong_type(&mut self, at: &At<'_>, wanted: &str, help: Option<String>) {

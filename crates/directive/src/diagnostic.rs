@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::MAX_PROBLEMS;
+
 /// How bad a [`Diagnostic`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -54,6 +56,37 @@ impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+
+    /// Puts diagnostics in the file's order, errors before warnings of the same place; those of
+    /// the file as a whole come first.
+    pub fn sort(diagnostics: &mut [Self]) {
+        diagnostics.sort_by_key(|diagnostic| {
+            (diagnostic.span.map(|span| span.start), diagnostic.severity)
+        });
+    }
+
+    /// Keeps the first [`MAX_PROBLEMS`] and says how many more there are, so that a broken file
+    /// does not fill the screen.
+    pub fn shorten(diagnostics: &mut Vec<Self>) {
+        if diagnostics.len() <= MAX_PROBLEMS {
+            return;
+        }
+        let rest = diagnostics.split_off(MAX_PROBLEMS);
+        diagnostics.push(Self {
+            severity: rest
+                .iter()
+                .map(|diagnostic| diagnostic.severity)
+                .min()
+                .unwrap_or(Severity::Warning),
+            message: match rest.len() {
+                1 => "and one more problem".to_owned(),
+                more => format!("and {more} more problems"),
+            },
+            field: String::new(),
+            span: None,
+            help: Some("mend the first ones and check again".to_owned()),
+        });
+    }
 }
 
 /// A value that is not what its field takes.
@@ -78,12 +111,6 @@ impl Invalid {
         self.help = Some(help.into());
         self
     }
-}
-
-/// Puts diagnostics in the file's order, errors before warnings of the same place.
-pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
-    diagnostics
-        .sort_by_key(|diagnostic| (diagnostic.span.map(|span| span.start), diagnostic.severity));
 }
 
 /// How many characters of a value a message shows.

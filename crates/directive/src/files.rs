@@ -1,6 +1,6 @@
 //! Whether the files that a Directive names are there.
 
-use crate::diagnostic::{Diagnostic, Severity, sort};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{Access, Directive, Route, RouteTarget, Source};
 use crate::route_path::Captures;
 
@@ -15,24 +15,28 @@ pub enum FileKind {
     Folder,
 }
 
+/// What to do about files elsewhere.
+const INSIDE: &str = "copy what it leads to into the app's folder; links are followed that are relative and stay in it";
+
 /// Checks that the files of the app are there: sources, static files and folders for
 /// development.
 ///
-/// `exists` gets paths as the model has them (relative to the app's folder, without `./`). A
-/// folder for development may be missing if a function may write to it, because the node makes
+/// `exists` and `leads_out` get paths as the model has them (relative to the app's folder, without
+/// `./`). `exists` follows symbolic links; `leads_out` tells of a path that is there whether a link
+/// on the way leads out of the folder, which the gateway never follows.
+///
+/// A folder for development may be missing if a function may write to it, because the node makes
 /// it then; a missing one that is only read is an error of the field
 /// `spec.resources.blobs.NAME.dev`, which whoever binds that resource to something else can
 /// leave out.
-pub fn check_files(directive: &Directive, exists: &dyn Fn(&str) -> FileKind) -> Vec<Diagnostic> {
+pub fn check_files(
+    directive: &Directive,
+    exists: &dyn Fn(&str) -> FileKind,
+    leads_out: &dyn Fn(&str) -> bool,
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut error = |field: String, message: String, help: &str| {
-        problems.push(Diagnostic {
-            severity: Severity::Error,
-            message,
-            span: directive.spans.get(&field),
-            field,
-            help: Some(help.to_owned()),
-        });
+        problems.push(directive.problem(Severity::Error, field, message, Some(help.to_owned())));
     };
     for (name, resource) in &directive.resources.blobs {
         let Some(dev) = &resource.dev else { continue };
@@ -111,7 +115,15 @@ pub fn check_files(directive: &Directive, exists: &dyn Fn(&str) -> FileKind) -> 
             continue;
         };
         let field = format!("spec.routes[{index}].static");
+        let outside = |path: &str| {
+            format!(
+                "a symbolic link leads from `{path}` out of the app's folder, so that it is never served"
+            )
+        };
         match (exists(path), Captures::of(route).rest) {
+            (FileKind::Folder | FileKind::File, _) if leads_out(path) => {
+                error(field, outside(path), INSIDE);
+            }
             (FileKind::Folder, true) | (FileKind::File, false) => {}
             (FileKind::File, true) => error(
                 field,
@@ -119,7 +131,12 @@ pub fn check_files(directive: &Directive, exists: &dyn Fn(&str) -> FileKind) -> 
                 "name a folder, or remove the parameter from the route's path",
             ),
             (FileKind::Folder, false) => {
-                if exists(&join(path, "index.html")) != FileKind::File {
+                let index = join(path, "index.html");
+                if exists(&index) == FileKind::File {
+                    if leads_out(&index) {
+                        error(field, outside(&index), INSIDE);
+                    }
+                } else {
                     error(
                         field,
                         format!(
@@ -136,7 +153,7 @@ pub fn check_files(directive: &Directive, exists: &dyn Fn(&str) -> FileKind) -> 
             ),
         }
     }
-    sort(&mut problems);
+    Diagnostic::sort(&mut problems);
     problems
 }
 

@@ -46,7 +46,9 @@ mod text;
 pub mod units;
 mod yaml;
 
-pub use component::{ComponentFacts, GrantKind, NeededGrant, check_component, needed_grants};
+pub use component::{
+    ComponentFacts, GrantKind, NeededGrant, check_component, needed_grants, unsupported,
+};
 pub use diagnostic::{Diagnostic, Invalid, Severity, Span};
 pub use files::{FileKind, check_files};
 pub use http_rule::{HostPattern, HttpRule, Scheme};
@@ -54,7 +56,7 @@ pub use model::{
     API_VERSION, Access, BlobResource, Command, DEFAULT_CONTENT_TYPE, Directive, Function, Grants,
     Instance, KIND, Limits, Resources, Route, RouteTarget, Source, World,
 };
-pub use names::MAX_NAME;
+pub use names::{MAX_NAME, near};
 pub use render::render;
 pub use route_path::{Captures, METHODS};
 pub use schema::schema;
@@ -95,32 +97,10 @@ pub fn parse(text: &str) -> Outcome {
     let mut decoder = decode::Decoder::new(&positions, problems);
     let directive = root.and_then(|root| decode::app(&mut decoder, &root));
     let mut problems = decoder.problems;
-    diagnostic::sort(&mut problems);
-    shorten(&mut problems);
+    Diagnostic::sort(&mut problems);
+    Diagnostic::shorten(&mut problems);
     Outcome {
         directive,
         problems,
     }
-}
-
-/// Keeps a broken file from filling the screen.
-fn shorten(problems: &mut Vec<Diagnostic>) {
-    if problems.len() <= MAX_PROBLEMS {
-        return;
-    }
-    let rest = problems.split_off(MAX_PROBLEMS);
-    problems.push(Diagnostic {
-        severity: rest
-            .iter()
-            .map(|problem| problem.severity)
-            .min()
-            .unwrap_or(Severity::Warning),
-        message: match rest.len() {
-            1 => "and one more problem".to_owned(),
-            more => format!("and {more} more problems"),
-        },
-        field: String::new(),
-        span: None,
-        help: Some("mend the first ones and check again".to_owned()),
-    });
 }

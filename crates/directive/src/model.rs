@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::http_rule::HttpRule;
 use crate::spans::Spans;
 use crate::template::Template;
@@ -34,6 +35,25 @@ pub struct Directive {
     pub routes: Vec<Route>,
     /// Where the file says all this; empty for a Directive that was not read from a file.
     pub spans: Spans,
+}
+
+impl Directive {
+    /// A problem of a field, with its place in the file, or the place of what it would stand in.
+    pub fn problem(
+        &self,
+        severity: Severity,
+        field: String,
+        message: String,
+        help: Option<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            severity,
+            message,
+            span: self.spans.nearest(&field),
+            field,
+            help,
+        }
+    }
 }
 
 /// What the app needs from its node, by kind and name. The node binds each to a back end.

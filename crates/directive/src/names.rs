@@ -65,10 +65,7 @@ pub(crate) fn check_env_name(name: &str) -> Result<(), Invalid> {
 const MAX_CANDIDATES: usize = 1000;
 
 /// The candidate that was probably meant.
-pub(crate) fn near<'c>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn near<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     // The distance takes time by the product of the lengths.
     if name.len() > MAX_NAME {
         return None;

@@ -38,12 +38,17 @@ pub fn render(diagnostics: &[Diagnostic], file_name: &str, text: &str, color: bo
             }
             None => group = group.element(Origin::path(file_name.as_str())),
         }
-        if let Some(help) = &diagnostic.help {
-            // Line by line, because a line's end is a control character as well.
-            let help: Vec<String> = help.lines().map(harmless).collect();
-            group = group.element(Level::HELP.message(help.join("\n")));
+        // Line by line, because a line's end is a control character as well.
+        let mut help = diagnostic.help.iter().flat_map(|help| help.lines());
+        if let Some(first) = help.next() {
+            group = group.element(Level::HELP.message(harmless(first)));
         }
         out.push_str(&renderer.render(&[group]));
+        // What follows are lines for the file: they stand here as they are to stand there.
+        for line in help {
+            out.push('\n');
+            out.push_str(&harmless(line));
+        }
         out.push_str("\n\n");
     }
     out

@@ -76,6 +76,7 @@ pub(crate) fn check(path: &str) -> Result<Captures, Invalid> {
         return Err(invalid("holds a `?` or `#`, which end a path")
             .help("a route matches the path alone; a command's arguments reach the query by `{query.NAME}`"));
     }
+    normal_escapes(path)?;
     let segments = || path.split('/');
     if segments().any(|segment| segment == "." || segment == "..") {
         return Err(invalid(
@@ -123,6 +124,33 @@ pub(crate) fn check(path: &str) -> Result<Captures, Invalid> {
         }
     }
     Ok(captures)
+}
+
+/// Escapes must be as requests' paths are matched: unreserved characters as themselves, the others
+/// with digits in upper case (RFC 3986, section 6.2.2). A path in another form would match nothing.
+fn normal_escapes(path: &str) -> Result<(), Invalid> {
+    for (at, _) in path.match_indices('%') {
+        let invalid = |why: &str| Invalid::new(format!("the path {} {why}", quote(path)));
+        let byte = path
+            .get(at + 1..at + 3)
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .ok_or_else(|| {
+                invalid("holds a `%` that two hexadecimal digits do not follow")
+                    .help("a literal `%` is written `%25`")
+            })?;
+        let found = &path[at..at + 3];
+        let normal = if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        };
+        if found != normal {
+            return Err(invalid("is not in the form that requests are matched in")
+                .help(format!("write `{normal}` in place of `{found}`")));
+        }
+    }
+    Ok(())
 }
 
 /// Two routes that would take the same requests.

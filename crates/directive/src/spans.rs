@@ -16,6 +16,18 @@ struct Place {
     key: Option<Span>,
     /// What a message about the field points at.
     mark: Span,
+    notation: Notation,
+}
+
+/// How a field's value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notation {
+    /// Between braces.
+    Braces,
+    /// As an alias of what stands before.
+    Alias,
+    /// On lines of its own, or as a scalar.
+    Plain,
 }
 
 /// How the fields of a mapping are written.
@@ -36,29 +48,61 @@ impl Spans {
         self.fields.get(field).map(|place| place.mark)
     }
 
+    /// Where the field is, or what it would stand in if the file had it.
+    pub fn nearest(&self, field: &str) -> Option<Span> {
+        let mut field = field;
+        loop {
+            if let Some(span) = self.get(field) {
+                return Some(span);
+            }
+            field = field.rsplit_once('.')?.0;
+        }
+    }
+
     /// Where the field's name is.
     pub(crate) fn key(&self, field: &str) -> Option<Span> {
         self.fields.get(field).and_then(|place| place.key)
     }
 
-    pub(crate) fn insert(&mut self, field: String, key: Option<Span>, mark: Span) {
-        self.fields.insert(field, Place { key, mark });
+    pub(crate) fn insert(
+        &mut self,
+        field: String,
+        key: Option<Span>,
+        mark: Span,
+        notation: Notation,
+    ) {
+        let place = Place {
+            key,
+            mark,
+            notation,
+        };
+        self.fields.insert(field, place);
     }
 
     /// How the mapping at that path is written; `None` if the file does not have it.
     pub(crate) fn layout(&self, path: &str) -> Option<Layout> {
-        let own = self.fields.get(path)?.key?;
+        let own = self.fields.get(path)?;
+        own.key?;
         let prefix = format!("{path}.");
         let first = self
             .fields
             .range(prefix.clone()..)
             .take_while(|(field, _)| field.starts_with(&prefix))
+            // What is deeper may stand elsewhere, where an alias has it from.
+            .filter(|(field, _)| !field[prefix.len()..].contains('.'))
             .filter_map(|(_, place)| place.key)
             .min_by_key(|key| key.start);
-        Some(match first {
-            None => Layout::Braces { empty: true },
-            Some(first) if first.line == own.line => Layout::Braces { empty: false },
-            Some(first) => Layout::Lines(first.column - 1),
+        Some(match (own.notation, first) {
+            (Notation::Plain | Notation::Alias, Some(first)) => Layout::Lines(first.column - 1),
+            (_, first) => Layout::Braces {
+                empty: first.is_none(),
+            },
         })
+    }
+
+    /// Whether the field's value is an alias of what stands before.
+    pub(crate) fn is_alias(&self, path: &str) -> bool {
+        let place = self.fields.get(path);
+        place.is_some_and(|place| place.notation == Notation::Alias)
     }
 }

@@ -39,6 +39,16 @@ impl<'t> Text<'t> {
             .unwrap_or(self.text.len())
     }
 
+    /// Whether the value at a byte begins with that character; an anchor before it is no part of it.
+    pub(crate) fn value_starts_with(&self, byte: usize, character: char) -> bool {
+        let value = self.text.get(byte..).unwrap_or_default();
+        let value = match value.strip_prefix('&') {
+            Some(anchor) => anchor.trim_start_matches(|c: char| !c.is_whitespace()),
+            None => value,
+        };
+        value.trim_start().starts_with(character)
+    }
+
     /// The part of a range that is worth pointing at: of its first line the first characters,
     /// without white space at the end.
     pub(crate) fn first_line(&self, range: Range<usize>) -> Range<usize> {
@@ -85,6 +95,17 @@ mod tests {
         assert_eq!(span(10..12), (2, 4, 10..12));
         assert_eq!(span(13..13), (3, 1, 13..13));
         assert_eq!(Text::new("").span(0..0).column, 1);
+    }
+
+    #[test]
+    fn anchors_are_no_part_of_values() {
+        let text = Text::new("a: &é-1\n  {}");
+        assert!(text.value_starts_with(3, '{'));
+        assert!(!text.value_starts_with(3, '&'));
+        assert!(text.value_starts_with(0, 'a'));
+        assert!(!text.value_starts_with(0, '{'));
+        assert!(!text.value_starts_with(5, '{'), "inside a character");
+        assert!(!text.value_starts_with(99, '{'));
     }
 
     #[test]

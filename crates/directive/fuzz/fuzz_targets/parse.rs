@@ -20,7 +20,9 @@ fuzz_target!(|text: &str| {
     let rendered = render(&outcome.problems, "directive.yaml", text, false);
     assert_eq!(rendered.is_empty(), outcome.problems.is_empty());
     if let Some(directive) = outcome.directive {
-        let missing = check_files(&directive, &|_| FileKind::Missing);
-        render(&missing, "directive.yaml", text, true);
+        for kind in [FileKind::Missing, FileKind::Folder] {
+            let problems = check_files(&directive, &|_| kind, &|_| true);
+            render(&problems, "directive.yaml", text, true);
+        }
     }
 });

@@ -1,7 +1,9 @@
 //! Whether a built component fits its function.
 
 use expect_test::{Expect, expect};
-use strand_directive::{ComponentFacts, GrantKind, World, check_component, needed_grants, parse};
+use strand_directive::{
+    ComponentFacts, GrantKind, World, check_component, needed_grants, parse, unsupported,
+};
 
 use crate::{EXAMPLE, app, function, listed};
 
@@ -81,9 +83,9 @@ fn a_function_that_is_not_there() {
         &[],
         &[],
         expect![[r#"
-        error spec.functions.g
-          the app has no function `g`
-    "#]],
+            error 6:3 |functions| spec.functions.g
+              the app has no function `g`
+        "#]],
     );
 }
 
@@ -207,22 +209,97 @@ fn imports_that_strand_does_not_have() {
                 it has `wasi:io`, `wasi:clocks`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets`, `wasi:http`, `wasi:logging`, `wasi:config` and `wasi:blobstore`: build the function without the import
         "#]],
     );
+}
+
+#[test]
+fn imports_of_another_version() {
     check(
         &function(""),
         "f",
         &[World::Http02],
         &[
             "wasi:blobstore/container@0.2.0-draft2",
+            "wasi:blobstore/container@0.2.0-draft.1",
             "wasi:blobstore/types",
+            "wasi:config/store@0.2.0",
+            "wasi:config/store@0.2.0-rc.1.1",
+            "wasi:http/types@0.3.0-rc-2026-01-06",
+            "wasi:http/types@0.4.0",
+            "wasi:http/types@0.20.0",
+            "wasi:io/poll@0.2.",
+            "wasi:io/poll@0.3.0",
+            "wasi:logging/logging",
         ],
         expect![[r#"
             error 8:7 |source| spec.functions.f.source
-              the function `f` imports `wasi:blobstore/container@0.2.0-draft2`, of which Strand has `0.2.0-draft` only
+              the function `f` imports `wasi:blobstore/container@0.2.0-draft.1`, which is not a version that Strand has
                 build the function against `wasi:blobstore@0.2.0-draft`
             error 8:7 |source| spec.functions.f.source
-              the function `f` imports `wasi:blobstore/types`, of which Strand has `0.2.0-draft` only
+              the function `f` imports `wasi:blobstore/container@0.2.0-draft2`, which is not a version that Strand has
                 build the function against `wasi:blobstore@0.2.0-draft`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:blobstore/types`, which is not a version that Strand has
+                build the function against `wasi:blobstore@0.2.0-draft`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:config/store@0.2.0`, which is not a version that Strand has
+                build the function against `wasi:config@0.2.0-rc.1`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:config/store@0.2.0-rc.1.1`, which is not a version that Strand has
+                build the function against `wasi:config@0.2.0-rc.1`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:http/types@0.20.0`, which is not a version that Strand has
+                build the function against `wasi:http@0.2` or `wasi:http@0.3`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:http/types@0.3.0-rc-2026-01-06`, which is not a version that Strand has
+                build the function against `wasi:http@0.2` or `wasi:http@0.3`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:http/types@0.4.0`, which is not a version that Strand has
+                build the function against `wasi:http@0.2` or `wasi:http@0.3`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:io/poll@0.2.`, which is not a version that Strand has
+                build the function against `wasi:io@0.2`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:io/poll@0.3.0`, which is not a version that Strand has
+                build the function against `wasi:io@0.2`
+            error 8:7 |source| spec.functions.f.source
+              the function `f` imports `wasi:logging/logging`, which is not a version that Strand has
+                build the function against `wasi:logging@0.1.0-draft`
         "#]],
+    );
+    check(
+        &function(""),
+        "f",
+        &[World::Http02],
+        &[
+            "wasi:io/poll@0.2",
+            "wasi:io/poll@0.2.99",
+            "wasi:cli/stdin@0.3.10",
+        ],
+        expect![[""]],
+    );
+}
+
+#[test]
+fn imports_that_no_function_gets() {
+    let imports = facts(
+        &[],
+        &[
+            "wasi:keyvalue/store@0.2.0-draft",
+            BLOBS,
+            HTTP_03,
+            "wasi:io/poll@0.3.0",
+            "wasi_snapshot_preview1",
+            "env",
+            "env",
+        ],
+    );
+    assert_eq!(
+        unsupported(&imports.imports),
+        [
+            "env",
+            "wasi:io/poll@0.3.0",
+            "wasi:keyvalue/store@0.2.0-draft"
+        ]
     );
 }
 
@@ -255,6 +332,24 @@ fn grants_that_nothing_imports() {
         &[World::Http03],
         &[BLOBS, HTTP_03],
         expect![[""]],
+    );
+    // They are imported, if not as Strand has them: that is the error to tell.
+    check(
+        EXAMPLE,
+        "simulate",
+        &[World::Http02],
+        &[
+            "wasi:blobstore/container@0.2.0",
+            "wasi:http/outgoing-handler@0.1.0",
+        ],
+        expect![[r#"
+            error 12:7 |source| spec.functions.simulate.source
+              the function `simulate` imports `wasi:blobstore/container@0.2.0`, which is not a version that Strand has
+                build the function against `wasi:blobstore@0.2.0-draft`
+            error 12:7 |source| spec.functions.simulate.source
+              the function `simulate` imports `wasi:http/outgoing-handler@0.1.0`, which is not a version that Strand has
+                build the function against `wasi:http@0.2` or `wasi:http@0.3`
+        "#]],
     );
     check(
         EXAMPLE,
@@ -310,6 +405,64 @@ fn imports_without_a_grant() {
     );
 }
 
+/// What an alias stands for belongs to others as well, so it is written out first.
+#[test]
+fn an_alias_is_not_added_to() {
+    let rest = "routes: [{ path: /, function: f }, { path: /g, function: g }]";
+    let resources = "resources: { blobs: { data: { dev: d } } }\n";
+    for (functions, expected) in [
+        // The function.
+        (
+            "  f: &f\n    source: { file: f.wasm }\n  g: *f\n",
+            expect![[r#"
+                error 9:7 |source| spec.functions.g.source
+                  the function `g` imports `wasi:blobstore/container@0.2.0-draft` without a grant
+                    write `spec.functions.g` out in place of its alias, with these lines in it:
+                          grants:
+                            blobs:
+                              data: [read, write]
+            "#]],
+        ),
+        // What the function has its grants in.
+        (
+            "  f: &f\n    source: { file: f.wasm }\n    grants: { http: [] }\n  g: *f\n",
+            expect![[r#"
+                error 9:7 |source| spec.functions.g.source
+                  the function `g` imports `wasi:blobstore/container@0.2.0-draft` without a grant
+                    write `spec.functions.g` out in place of its alias, with these lines in its `grants`:
+                            blobs:
+                              data: [read, write]
+            "#]],
+        ),
+        // Its grants.
+        (
+            "  f: { source: { file: f.wasm }, grants: &g { http: [] } }\n  g:\n    source: { file: f.wasm }\n    grants: *g\n",
+            expect![[r#"
+                error 10:7 |source| spec.functions.g.source
+                  the function `g` imports `wasi:blobstore/container@0.2.0-draft` without a grant
+                    write `spec.functions.g.grants` out in place of its alias, with these lines in it:
+                            blobs:
+                              data: [read, write]
+            "#]],
+        ),
+        // Another field of it, which says nothing about where its own fields stand.
+        (
+            "  f: { source: { file: f.wasm }, limits: &l { memory: 64Mi } }\n  g:\n      limits: *l\n      source: { file: f.wasm }\n",
+            expect![[r#"
+                error 11:9 |source| spec.functions.g.source
+                  the function `g` imports `wasi:blobstore/container@0.2.0-draft` without a grant
+                    add these lines to `spec.functions.g`:
+                            grants:
+                              blobs:
+                                data: [read, write]
+            "#]],
+        ),
+    ] {
+        let text = app(&format!("{resources}functions:\n{functions}{rest}"));
+        check(&text, "g", &[World::Http02], &[BLOBS], expected);
+    }
+}
+
 /// The lines that the help shows, put where it says, mend the file.
 #[test]
 fn the_lines_to_add_mend_the_file() {
@@ -324,6 +477,12 @@ fn the_lines_to_add_mend_the_file() {
         "resources:\n  blobs: {}\nfunctions:\n  f:\n    source: { file: f.wasm }\n",
         "resources: {}\nfunctions:\n  f:\n    source: { file: f.wasm }\n",
         "resources:\n  blobs:\n    genomes: {}\nfunctions:\n  f:\n    source: { file: f.wasm }\n",
+        // Braces on several lines.
+        "functions:\n  f: {\n    source: { file: f.wasm }\n  }\n",
+        "functions: {\n  f:\n    { source: { file: f.wasm }, grants: {\n } } }\n",
+        // Anchors, which stand before what they name.
+        "functions:\n  f: &f { source: { file: f.wasm } }\n",
+        "functions:\n  f: &f\n    source: { file: f.wasm }\n    grants: &g {}\n",
     ];
     for spec in specs {
         let mut text = app(&format!("{spec}routes: [{{ path: /, function: f }}]\n"));

@@ -8,6 +8,12 @@ use crate::{EXAMPLE, app, function, listed};
 /// Checks against a folder with these files; whatever ends in `/` is a folder.
 #[track_caller]
 fn check(text: &str, present: &[&str], expected: Expect) {
+    check_links(text, present, &[], expected);
+}
+
+/// The same; what is in `outside` is there by a link that leads out.
+#[track_caller]
+fn check_links(text: &str, present: &[&str], outside: &[&str], expected: Expect) {
     let directive = parse(text).directive.unwrap();
     let exists = |path: &str| {
         if present.contains(&path) {
@@ -18,7 +24,8 @@ fn check(text: &str, present: &[&str], expected: Expect) {
             FileKind::Missing
         }
     };
-    expected.assert_eq(&listed(&check_files(&directive, &exists), text));
+    let leads_out = |path: &str| outside.contains(&path);
+    expected.assert_eq(&listed(&check_files(&directive, &exists, &leads_out), text));
 }
 
 #[test]
@@ -139,6 +146,34 @@ fn static_pages() {
             "d",
         ],
         expect![[""]],
+    );
+}
+
+/// The gateway opens everything beneath the app's folder, so that such a path would be a 404.
+#[test]
+fn static_files_elsewhere() {
+    let text = app(
+        "functions:\n  f: { source: { file: f.wasm } }\nroutes:\n  - { path: /f, function: f }\n  - { path: '/a/{*rest}', static: a }\n  - { path: /b, static: b.html }\n  - { path: /c, static: c }\n  - { path: /d, static: d }",
+    );
+    check_links(
+        &text,
+        &["f.wasm", "a/", "b.html", "c/", "c/index.html"],
+        // A source may be anywhere.
+        &["f.wasm", "a", "b.html", "c/index.html", "d"],
+        expect![[r#"
+            error 10:37 |a| spec.routes[1].static
+              a symbolic link leads from `a` out of the app's folder, so that it is never served
+                copy what it leads to into the app's folder; links are followed that are relative and stay in it
+            error 11:27 |b.html| spec.routes[2].static
+              a symbolic link leads from `b.html` out of the app's folder, so that it is never served
+                copy what it leads to into the app's folder; links are followed that are relative and stay in it
+            error 12:27 |c| spec.routes[3].static
+              a symbolic link leads from `c/index.html` out of the app's folder, so that it is never served
+                copy what it leads to into the app's folder; links are followed that are relative and stay in it
+            error 13:27 |d| spec.routes[4].static
+              there is no file or folder `d`
+                paths are relative to the folder of the Directive
+        "#]],
     );
 }
 

@@ -1,7 +1,9 @@
 //! What a terminal shows.
 
 use expect_test::{Expect, expect};
-use strand_directive::{Diagnostic, Severity, Span, parse, render};
+use strand_directive::{
+    ComponentFacts, Diagnostic, Severity, Span, World, check_component, parse, render,
+};
 
 use crate::{app, function};
 
@@ -145,6 +147,71 @@ fn control_characters_do_not_reach_the_terminal() {
            = help: the fields here are `source`, `world`, `limits`, `instance`, `grants`, `config` and `env`
 
     "#]].assert_eq(&rendered);
+}
+
+/// The lines for the file stand as they are to stand there, so that they can be copied.
+#[test]
+fn help_of_several_lines() {
+    let rest = "routes: [{ path: /, function: f }]";
+    for (functions, expected) in [
+        (
+            "resources: { blobs: { genomes: {}, cache: {} } }\nfunctions:\n  f:\n    source: { file: f.wasm }\n",
+            expect![[r#"
+                error: the function `f` imports `wasi:blobstore/container@0.2.0-draft` without a grant
+                 --> directive.yaml:9:7
+                  |
+                9 |       source: { file: f.wasm }
+                  |       ^^^^^^
+                  |
+                  = help: add these lines to `spec.functions.f`:
+                      grants:
+                        blobs:
+                          cache: [read, write]
+                or the same with `genomes`
+
+            "#]],
+        ),
+        (
+            "functions:\n  f: { source: { file: f.wasm } }\n",
+            expect![[r#"
+                error: the function `f` imports `wasi:blobstore/container@0.2.0-draft` without a grant
+                 --> directive.yaml:7:10
+                  |
+                7 |     f: { source: { file: f.wasm } }
+                  |          ^^^^^^
+                  |
+                  = help: add these lines to `spec`:
+                  resources:
+                    blobs:
+                      data: { dev: ./data }
+                and add this before the closing brace of `spec.functions.f`:
+                , grants: { blobs: { data: [read, write] } }
+
+            "#]],
+        ),
+    ] {
+        let text = app(&format!("{functions}{rest}"));
+        let facts = ComponentFacts {
+            worlds: vec![World::Http02],
+            imports: vec!["wasi:blobstore/container@0.2.0-draft".to_owned()],
+        };
+        let problems = check_component(&parse(&text).directive.unwrap(), "f", &facts);
+        expected.assert_eq(&render(&problems, "directive.yaml", &text, false));
+    }
+    let problem = Diagnostic {
+        severity: Severity::Error,
+        message: "message".to_owned(),
+        field: String::new(),
+        span: None,
+        help: Some("add these lines:\n  a: \u{1b}[31m\n    b: c".to_owned()),
+    };
+    for colour in [false, true] {
+        let shown = render(std::slice::from_ref(&problem), "f", "", colour);
+        assert!(
+            shown.ends_with("\n  a: \u{241b}[31m\n    b: c\n\n"),
+            "{shown:?}"
+        );
+    }
 }
 
 #[test]

@@ -47,6 +47,37 @@ fn paths() {
     );
     check(
         &routes(
+            "- { path: '/%7euser', function: f }\n- { path: /%c3%bc, function: f }\n- { path: /100%, function: f }\n- { path: '/%4', function: f }\n- { path: '/%zz', function: f }\n- { path: '/%+1', function: f }\n- { path: '/%2E%2e/x', function: f }\n- { path: '/%€', function: f }\n- { path: /a%2Fb%20c, function: f }",
+        ),
+        expect![[r#"
+            error 10:15 |'/%7euser'| spec.routes[0].path
+              the path `/%7euser` is not in the form that requests are matched in
+                write `~` in place of `%7e`
+            error 11:15 |/%c3%bc| spec.routes[1].path
+              the path `/%c3%bc` is not in the form that requests are matched in
+                write `%C3` in place of `%c3`
+            error 12:15 |/100%| spec.routes[2].path
+              the path `/100%` holds a `%` that two hexadecimal digits do not follow
+                a literal `%` is written `%25`
+            error 13:15 |'/%4'| spec.routes[3].path
+              the path `/%4` holds a `%` that two hexadecimal digits do not follow
+                a literal `%` is written `%25`
+            error 14:15 |'/%zz'| spec.routes[4].path
+              the path `/%zz` holds a `%` that two hexadecimal digits do not follow
+                a literal `%` is written `%25`
+            error 15:15 |'/%+1'| spec.routes[5].path
+              the path `/%+1` holds a `%` that two hexadecimal digits do not follow
+                a literal `%` is written `%25`
+            error 16:15 |'/%2E%2e/x'| spec.routes[6].path
+              the path `/%2E%2e/x` is not in the form that requests are matched in
+                write `.` in place of `%2E`
+            error 17:15 |'/%€'| spec.routes[7].path
+              the path `/%€` holds a `€` that no request's path holds
+                clients send it percent-encoded: write `%E2%82%AC`
+        "#]],
+    );
+    check(
+        &routes(
             "- { path: '/:id', function: f }\n- { path: '/a/*rest', function: f }\n- { path: '/b/*', function: f }",
         ),
         expect![[r#"
