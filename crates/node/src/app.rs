@@ -1,14 +1,21 @@
 //! An app's folder: its Directive, checked, and its functions, loaded.
 
+pub(crate) mod ceilings;
+mod links;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use strand_compiler::{CompileError, Compiler, Inspection, NotWasm, Shape, inspect};
 use strand_directive::{
-    ComponentFacts, Diagnostic, Directive, FileKind, Function as FunctionSection, Source, World,
-    check_component, check_files, parse,
+    ComponentFacts, Diagnostic, Directive, FileKind, Function as FunctionSection, Severity, Source,
+    World, check_component, check_files, parse,
 };
 use strand_engine::{Engine, LoadError};
+
+use crate::bindings::{Bindings, Misbinding, misbindings};
+use crate::grants::BackendsError;
 
 /// The name of the file that makes a folder an app.
 pub const DIRECTIVE_FILE: &str = "directive.yaml";
@@ -22,6 +29,20 @@ pub struct AppDir {
     text: String,
     directive: Directive,
     warnings: Vec<Diagnostic>,
+}
+
+/// All that can be told of an app without a node.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The Directive's file.
+    pub path: PathBuf,
+    /// Its text, for showing the problems.
+    pub text: String,
+    /// What is wrong or odd about the Directive, the files that it names, and the components that
+    /// are there.
+    pub problems: Vec<Diagnostic>,
+    /// Functions whose imports could not be checked, because they are not built.
+    pub unbuilt: Vec<String>,
 }
 
 /// Why an app cannot be run.
@@ -49,9 +70,20 @@ pub enum AppError {
         /// What is wrong.
         diagnostics: Vec<Diagnostic>,
     },
+    /// Bindings that do not fit the app; all of them.
+    #[error("{}", lines(.0))]
+    Bindings(Vec<Misbinding>),
+    /// A back end that is not to be had.
+    #[error(transparent)]
+    Backend(#[from] BackendsError),
     /// Functions that do not load; all of them.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", lines(.0))]
     Functions(Vec<FunctionError>),
+}
+
+fn lines<T: ToString>(items: &[T]) -> String {
+    let lines: Vec<String> = items.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// Why one function does not load.
@@ -69,34 +101,36 @@ pub struct FunctionError {
 /// What is wrong with a function's file.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionCause {
-    /// It is a crate that has not been built.
-    #[error("it is not built; run `strand build {}`", .0.display())]
-    NotBuilt(PathBuf),
-    /// It cannot be read.
-    #[error("{0}")]
-    Read(#[from] io::Error),
-    /// It is not WebAssembly.
-    #[error(transparent)]
-    NotWasm(#[from] NotWasm),
     /// It does not compile.
     #[error(transparent)]
     Compile(#[from] CompileError),
     /// It does not fit this node.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// It asks for more than the node gives.
-    #[error("`{field}: {asked}` is more than this node's ceiling of {ceiling}")]
-    Ceiling {
-        /// The limit's name in the Directive.
-        field: &'static str,
-        /// What the Directive says.
-        asked: String,
-        /// What the node's configuration says.
-        ceiling: String,
-    },
-    /// A back end that the function needs is not there.
+    /// What the function is granted cannot be had.
     #[error("{0}")]
     Backend(String),
+}
+
+/// Why a function's file is of no use.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// It is a crate that has not been built.
+    NotBuilt,
+    /// It cannot be read.
+    Read(io::Error),
+    /// It is not WebAssembly.
+    NotWasm(NotWasm),
+}
+
+/// A Directive's file, read.
+struct Parsed {
+    path: PathBuf,
+    text: String,
+    /// None if the text has errors.
+    directive: Option<Directive>,
+    /// Of the text, and of the files that it names.
+    problems: Vec<Diagnostic>,
 }
 
 /// A function's file, read.
@@ -115,37 +149,101 @@ impl AppDir {
     /// # Errors
     /// When the Directive cannot be read or has errors.
     pub fn read(dir: &Path, bound: &dyn Fn(&str) -> bool) -> Result<Self, AppError> {
-        let path = dir.join(DIRECTIVE_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|source| AppError::Read {
-            path: path.clone(),
-            source,
-        })?;
-        let outcome = parse(&text);
-        let mut diagnostics = outcome.problems;
-        if let Some(directive) = &outcome.directive {
-            let kind = |relative: &str| file_kind(&dir.join(relative));
-            let missing = check_files(directive, &kind);
-            diagnostics.extend(missing.into_iter().filter(|problem| {
-                let bucket = problem
-                    .field
-                    .strip_prefix("spec.resources.blobs.")
-                    .and_then(|rest| rest.strip_suffix(".dev"));
-                !bucket.is_some_and(bound)
-            }));
-        }
-        match outcome.directive {
-            Some(directive) if !diagnostics.iter().any(Diagnostic::is_error) => Ok(Self {
+        let Parsed {
+            path,
+            text,
+            directive,
+            problems,
+        } = read_directive(dir, bound)?;
+        match directive {
+            Some(directive) if !problems.iter().any(Diagnostic::is_error) => Ok(Self {
                 dir: dir.into(),
                 text,
                 directive,
-                warnings: diagnostics,
+                warnings: problems,
             }),
             _ => Err(AppError::Invalid {
                 path,
                 text,
-                diagnostics,
+                diagnostics: problems,
             }),
         }
+    }
+
+    /// Everything that can be told of an app without a node, whatever of it is wrong.
+    ///
+    /// # Errors
+    /// Only when the Directive cannot be read.
+    pub fn check(dir: &Path) -> Result<Checked, AppError> {
+        let Parsed {
+            path,
+            text,
+            directive,
+            mut problems,
+        } = read_directive(dir, &|_| false)?;
+        let mut unbuilt = Vec::new();
+        if let Some(directive) = directive {
+            let app = Self {
+                dir: dir.into(),
+                text: text.clone(),
+                directive,
+                warnings: Vec::new(),
+            };
+            // Of a source that is not there that is told already.
+            let missing = |name: &str| {
+                let source = format!("spec.functions.{name}.source.");
+                problems
+                    .iter()
+                    .any(|problem| problem.field.starts_with(&source))
+            };
+            let (found, not_built) = app.check_each(|name| !missing(name));
+            unbuilt = not_built;
+            problems.extend(found);
+            Diagnostic::sort(&mut problems);
+            Diagnostic::shorten(&mut problems);
+        }
+        Ok(Checked {
+            path,
+            text,
+            problems,
+            unbuilt,
+        })
+    }
+
+    /// Checks that what is bound is a resource of the app, and that the functions that are wanted
+    /// (one and those that it calls, or all) have every resource that they are granted.
+    ///
+    /// # Errors
+    /// With all bindings that do not fit.
+    pub fn check_bindings(&self, bindings: &Bindings, only: Option<&str>) -> Result<(), AppError> {
+        let wanted = self.wanted(only);
+        let found = misbindings(bindings, &self.directive, wanted.values().copied());
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(AppError::Bindings(found))
+        }
+    }
+
+    /// The function asked for and those that it may call, or all.
+    pub(crate) fn wanted<'a>(
+        &'a self,
+        only: Option<&'a str>,
+    ) -> BTreeMap<&'a str, &'a FunctionSection> {
+        let functions = &self.directive.functions;
+        let Some(only) = only else {
+            return functions.iter().map(|(n, f)| (n.as_str(), f)).collect();
+        };
+        let mut wanted = BTreeMap::new();
+        let mut next = vec![only];
+        while let Some(name) = next.pop() {
+            if let Some((name, section)) = functions.get_key_value(name)
+                && wanted.insert(name.as_str(), section).is_none()
+            {
+                next.extend(section.grants.functions.iter().map(String::as_str));
+            }
+        }
+        wanted
     }
 
     /// The app's folder.
@@ -205,58 +303,80 @@ impl AppDir {
         std::fs::rename(&draft, dir.join(format!("{name}.wasm")))
     }
 
-    /// Checks the components that are there against the Directive: the problems,
-    /// and the functions that are not built.
-    ///
-    /// # Errors
-    /// When a file cannot be read or is not WebAssembly.
-    pub fn check_components(&self) -> Result<(Vec<Diagnostic>, Vec<String>), AppError> {
-        let mut diagnostics = Vec::new();
+    /// Checks the components that are there against the Directive: the problems in the
+    /// file's order, and the functions that are not built.
+    pub fn check_components(&self) -> (Vec<Diagnostic>, Vec<String>) {
+        let (mut problems, unbuilt) = self.check_each(|_| true);
+        Diagnostic::sort(&mut problems);
+        Diagnostic::shorten(&mut problems);
+        (problems, unbuilt)
+    }
+
+    fn check_each(&self, wanted: impl Fn(&str) -> bool) -> (Vec<Diagnostic>, Vec<String>) {
+        let mut problems = Vec::new();
         let mut unbuilt = Vec::new();
-        let mut failed = Vec::new();
         for (name, function) in &self.directive.functions {
+            if !wanted(name) {
+                continue;
+            }
             match self.read_wasm(name, function) {
-                Ok(wasm) => diagnostics.extend(self.check_component(&wasm)),
-                Err(FunctionError {
-                    cause: FunctionCause::NotBuilt(_),
-                    ..
-                }) => unbuilt.push(name.clone()),
-                Err(error) => failed.push(error),
+                Ok(wasm) => problems.extend(self.check_component(&wasm)),
+                Err(Unusable::NotBuilt) => unbuilt.push(name.clone()),
+                Err(unusable) => problems.push(self.unusable(name, function, &unusable)),
             }
         }
-        if failed.is_empty() {
-            Ok((diagnostics, unbuilt))
-        } else {
-            Err(AppError::Functions(failed))
-        }
+        (problems, unbuilt)
     }
 
     pub(crate) fn read_wasm(
         &self,
         name: &str,
         function: &FunctionSection,
-    ) -> Result<Wasm, FunctionError> {
+    ) -> Result<Wasm, Unusable> {
         let path = self.wasm_path(name, function);
-        let fail = |cause| FunctionError {
-            function: name.to_owned(),
-            path: path.clone(),
-            cause,
-        };
         let bytes = std::fs::read(&path).map_err(|error| {
-            let crates = matches!(function.source, Source::Cargo(_));
-            if crates && error.kind() == io::ErrorKind::NotFound {
-                fail(FunctionCause::NotBuilt(self.dir.clone()))
+            let is_crate = matches!(function.source, Source::Cargo(_));
+            if is_crate && error.kind() == io::ErrorKind::NotFound {
+                Unusable::NotBuilt
             } else {
-                fail(error.into())
+                Unusable::Read(error)
             }
         })?;
-        let inspection = inspect(&bytes).map_err(|error| fail(error.into()))?;
+        let inspection = inspect(&bytes).map_err(Unusable::NotWasm)?;
         Ok(Wasm {
             function: name.to_owned(),
             path,
             bytes,
             inspection,
         })
+    }
+
+    /// Says why a function's file is of no use.
+    pub(crate) fn unusable(
+        &self,
+        name: &str,
+        function: &FunctionSection,
+        why: &Unusable,
+    ) -> Diagnostic {
+        let path = self.wasm_path(name, function);
+        // As the Directive names it.
+        let file = path.strip_prefix(&self.dir).unwrap_or(&path).display();
+        let message = match why {
+            Unusable::NotBuilt => format!("the function `{name}` is not built"),
+            Unusable::Read(error) => {
+                format!("the function `{name}` cannot be read: `{file}`: {error}")
+            }
+            Unusable::NotWasm(error) => {
+                format!("the function `{name}` cannot be run: `{file}` is {error}")
+            }
+        };
+        let help = match &function.source {
+            Source::Cargo(_) => format!("run `strand build {}`", self.dir.display()),
+            Source::File(_) => "name a component or a core module that can be read".to_owned(),
+        };
+        let field = format!("spec.functions.{name}.source");
+        self.directive
+            .problem(Severity::Error, field, message, Some(help))
     }
 
     pub(crate) fn check_component(&self, wasm: &Wasm) -> Vec<Diagnostic> {
@@ -287,6 +407,37 @@ pub fn facts(inspection: &Inspection) -> ComponentFacts {
         worlds,
         imports: inspection.imports.clone(),
     }
+}
+
+/// Reads the Directive in a folder, and looks whether the files that it names are there.
+fn read_directive(dir: &Path, bound: &dyn Fn(&str) -> bool) -> Result<Parsed, AppError> {
+    let path = dir.join(DIRECTIVE_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|source| AppError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let outcome = parse(&text);
+    let mut problems = outcome.problems;
+    if let Some(directive) = &outcome.directive {
+        let kind = |relative: &str| file_kind(&dir.join(relative));
+        let leads_out = |relative: &str| links::lead_out(dir, relative);
+        let missing = check_files(directive, &kind, &leads_out);
+        problems.extend(missing.into_iter().filter(|problem| {
+            let bucket = problem
+                .field
+                .strip_prefix("spec.resources.blobs.")
+                .and_then(|rest| rest.strip_suffix(".dev"));
+            !bucket.is_some_and(bound)
+        }));
+        Diagnostic::sort(&mut problems);
+        Diagnostic::shorten(&mut problems);
+    }
+    Ok(Parsed {
+        path,
+        text,
+        directive: outcome.directive,
+        problems,
+    })
 }
 
 fn file_kind(path: &Path) -> FileKind {

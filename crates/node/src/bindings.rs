@@ -1,8 +1,11 @@
 //! What a resource of a Directive is on this node: `--bind blobs.NAME=WHERE`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use strand_blobstore::Unbound;
+use strand_directive::{Directive, Function, near};
 
 /// Where a bucket's blobs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +97,71 @@ impl FromStr for BlobLocation {
 /// All bindings of a node, by the resource's name.
 pub type Bindings = BTreeMap<String, BlobLocation>;
 
+/// A binding that an app has no use for, or one that it lacks.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Misbinding {
+    /// The app has no resource of that name.
+    #[error("`--bind blobs.{name}=…`: {}", unknown(.app, .meant.as_deref(), .there))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The app.
+        app: String,
+        /// The resource that was probably meant.
+        meant: Option<String>,
+        /// The resources that there are.
+        there: Vec<String>,
+    },
+    /// A function is granted a resource that has no place.
+    #[error(transparent)]
+    Unbound(#[from] Unbound),
+}
+
+fn unknown(app: &str, meant: Option<&str>, there: &[String]) -> String {
+    let guess = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+    if there.is_empty() {
+        format!("the app `{app}` has no resources")
+    } else {
+        let there: Vec<String> = there.iter().map(|name| format!("`{name}`")).collect();
+        format!(
+            "the app `{app}` has no such resource{guess} (there is {})",
+            there.join(", ")
+        )
+    }
+}
+
+/// What does not fit between bindings and the functions that are to run.
+pub(crate) fn misbindings<'a>(
+    bindings: &Bindings,
+    directive: &Directive,
+    functions: impl IntoIterator<Item = &'a Function>,
+) -> Vec<Misbinding> {
+    let there = &directive.resources.blobs;
+    let unknown = bindings.keys().filter(|name| !there.contains_key(*name));
+    let mut found: Vec<Misbinding> = unknown
+        .map(|name| Misbinding::Unknown {
+            name: name.clone(),
+            app: directive.name.clone(),
+            meant: near(name, there.keys().map(String::as_str)).map(str::to_owned),
+            there: there.keys().cloned().collect(),
+        })
+        .collect();
+    let granted: BTreeSet<&String> = functions
+        .into_iter()
+        .flat_map(|function| function.grants.blobs.keys())
+        .collect();
+    let has_place = |name: &String| {
+        bindings.contains_key(name) || there.get(name).is_some_and(|blobs| blobs.dev.is_some())
+    };
+    found.extend(
+        granted
+            .into_iter()
+            .filter(|name| !has_place(name))
+            .map(|name| Unbound(name.clone()).into()),
+    );
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +184,55 @@ mod tests {
             let binding: Binding = text.parse().expect(text);
             assert_eq!((binding.name.as_str(), binding.location), ("g", location));
         }
+    }
+
+    #[test]
+    fn bindings_fit_the_app() {
+        let text = "
+apiVersion: strand.dev/v1alpha1
+kind: App
+metadata: { name: reads }
+spec:
+  version: 0.1.0
+  resources: { blobs: { genomes: { dev: g }, cache: {}, spare: {} } }
+  functions:
+    f: { source: { file: f }, grants: { blobs: { genomes: [read], cache: [write] } } }
+    g: { source: { file: g }, grants: { blobs: { genomes: [read] } } }
+  routes: [{ path: /, function: f }, { path: /g, function: g }]
+";
+        let directive = strand_directive::parse(text).directive.expect("valid");
+        let said = |bound: &[&str], functions: &[&str]| -> Vec<String> {
+            let bindings = bound
+                .iter()
+                .map(|name| ((*name).to_owned(), BlobLocation::Memory));
+            let functions = functions.iter().map(|name| &directive.functions[*name]);
+            misbindings(&bindings.collect(), &directive, functions)
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(said(&["cache", "spare"], &["f", "g"]), [""; 0]);
+        // Only what is wanted needs a place.
+        assert_eq!(said(&[], &["g"]), [""; 0]);
+        assert_eq!(
+            said(&["genoms", "x"], &["f"]),
+            [
+                "`--bind blobs.genoms=…`: the app `reads` has no such resource; did you mean \
+                 `genomes`? (there is `cache`, `genomes`, `spare`)",
+                "`--bind blobs.x=…`: the app `reads` has no such resource (there is `cache`, \
+                 `genomes`, `spare`)",
+                "`blobs.cache` has no place on this node: bind it (`--bind \
+                 blobs.cache=s3://BUCKET/PREFIX`), or give it a folder for development \
+                 (`spec.resources.blobs.cache.dev`)",
+            ]
+        );
+        let mut bare = directive.clone();
+        bare.resources.blobs.clear();
+        let bindings = [("x".to_owned(), BlobLocation::Memory)].into();
+        assert_eq!(
+            misbindings(&bindings, &bare, [])[0].to_string(),
+            "`--bind blobs.x=…`: the app `reads` has no resources"
+        );
     }
 
     #[test]

@@ -56,10 +56,15 @@ pub(crate) struct Backends {
 }
 
 impl Backends {
-    pub(crate) fn new(bindings: Bindings) -> Result<Self, BackendsError> {
+    /// Back ends at these bindings; a function may have so many outgoing connections.
+    pub(crate) fn new(bindings: Bindings, connections: usize) -> Result<Self, BackendsError> {
+        let http = strand_http_client::Config {
+            connections,
+            ..strand_http_client::Config::default()
+        };
         Ok(Self {
             bindings,
-            http: HttpClients::new(strand_http_client::Config::default())?,
+            http: HttpClients::new(http)?,
         })
     }
 

@@ -15,16 +15,21 @@ use strand_compiler::{
 };
 use strand_directive::{Diagnostic, Function as FunctionSection};
 use strand_engine::{
-    Callees, Dispatch, Engine, EngineError, Function, FunctionId, FunctionSpec, Limits, Reuse,
-    Settings, format_bytes,
+    Callees, Dispatch, Engine, EngineError, Function, FunctionId, FunctionSpec, Reuse, Settings,
+    format_bytes,
 };
 
-use crate::app::{AppDir, AppError, FunctionCause, FunctionError, Wasm, compile, engine_world};
+use crate::app::{
+    AppDir, AppError, FunctionCause, FunctionError, Wasm, ceilings, compile, engine_world,
+};
 use crate::bindings::Bindings;
 use crate::config::NodeConfig;
 use crate::grants::{Backends, BackendsError};
 use crate::registry::Registry;
 use crate::state::StateDir;
+
+/// Bytes without which no function of any use runs.
+const LEAST_BUDGET: u64 = 16 << 20;
 
 /// How a host is opened.
 #[derive(Clone, Debug)]
@@ -43,6 +48,16 @@ pub struct HostOptions {
 /// Why a host does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
+    /// There is no memory to run anything in.
+    #[error(
+        "there is no memory to run functions in: the budget is {}, at least {} are needed; free \
+         some, or say with `memory = \"…\"` in `--config` how much they may use",
+        format_bytes(*.budget), format_bytes(LEAST_BUDGET)
+    )]
+    Memory {
+        /// Bytes of the budget.
+        budget: u64,
+    },
     /// The state folder.
     #[error("the state folder {path}: {source}", path = path.display())]
     State {
@@ -97,17 +112,21 @@ impl Host {
             path: options.state.clone(),
             source,
         })?;
+        let budget = options.config.memory_budget();
+        if budget < LEAST_BUDGET {
+            return Err(HostError::Memory { budget });
+        }
         let engine = Engine::new(&Settings {
-            memory_budget: options.config.memory_budget(),
+            memory_budget: budget,
             instances: options.config.engine.instances,
-            warm_slots: options.config.engine.warm_slots,
+            warm_slots: options.config.engine.warm_slots(budget),
         })?;
         let key = load_or_create_key(state.path())?;
         let compiler = Compiler::new(compiler_config(&options, &state), key)?;
         Ok(Self {
             engine,
             compiler,
-            backends: Backends::new(options.bindings)?,
+            backends: Backends::new(options.bindings, options.config.functions.connections)?,
             config: options.config,
             state,
         })
@@ -133,46 +152,43 @@ impl Host {
         &self.state
     }
 
+    /// Opens the back ends that an app's functions are granted, to tell before anything long is
+    /// begun if one is not to be had.
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    pub fn check_backends(&self, app: &AppDir) -> Result<(), AppError> {
+        self.backends.buckets(app)?;
+        Ok(())
+    }
+
     /// Loads an app's functions: those that are named, or all.
     ///
     /// # Errors
-    /// All problems of all functions.
+    /// All problems of all functions that can be told before they are compiled; if there are
+    /// none, all of compiling and linking.
     pub async fn load(&self, app: &AppDir, only: Option<&str>) -> Result<LoadedApp, AppError> {
         let registry = Arc::new(Registry::default());
-        let wanted = wanted(app, only);
         let mut failed = Vec::new();
         let mut diagnostics = Vec::new();
         let mut files = Vec::new();
-        for (name, section) in &wanted {
-            if let Err(cause) = self.check_ceilings(section) {
-                failed.push(FunctionError {
-                    function: (*name).to_owned(),
-                    path: app.path(),
-                    cause,
-                });
-            }
+        for (name, section) in app.wanted(only) {
+            let most = &self.config.ceilings;
+            diagnostics.extend(ceilings::check(most, app.directive(), name, section));
             match app.read_wasm(name, section) {
                 Ok(wasm) => {
                     diagnostics.extend(app.check_component(&wasm));
-                    files.push((wasm, *section));
+                    files.push((wasm, section));
                 }
-                Err(error) => failed.push(error),
+                Err(unusable) => diagnostics.push(app.unusable(name, section, &unusable)),
             }
         }
+        Diagnostic::sort(&mut diagnostics);
+        Diagnostic::shorten(&mut diagnostics);
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(app.invalid(diagnostics));
         }
-        let buckets = match self.backends.buckets(app) {
-            Ok(buckets) => buckets,
-            Err(error) => {
-                failed.push(FunctionError {
-                    function: app.directive().name.clone(),
-                    path: app.path(),
-                    cause: FunctionCause::Backend(error.to_string()),
-                });
-                return Err(AppError::Functions(failed));
-            }
-        };
+        let buckets = self.backends.buckets(app)?;
         let loaded = join_all(
             files
                 .iter()
@@ -228,7 +244,7 @@ impl Host {
         let spec = FunctionSpec {
             id,
             world: section.world.map(engine_world),
-            limits: limits(section),
+            limits: self.config.functions.with(&section.limits),
             reuse: Reuse {
                 requests: section.instance.reuse,
                 concurrency: section.instance.concurrency,
@@ -240,71 +256,6 @@ impl Host {
             },
         };
         Function::new(&self.engine, &loaded.component, spec).map_err(|error| fail(error.into()))
-    }
-
-    fn check_ceilings(&self, section: &FunctionSection) -> Result<(), FunctionCause> {
-        let (asked, ceiling) = (&section.limits, &self.config.ceilings);
-        let over = |field, asked, ceiling| {
-            Err(FunctionCause::Ceiling {
-                field,
-                asked,
-                ceiling,
-            })
-        };
-        let seconds = |time: std::time::Duration| format!("{time:?}");
-        if asked.memory > ceiling.memory.0 {
-            let (asked, ceiling) = (format_bytes(asked.memory), format_bytes(ceiling.memory.0));
-            return over("memory", asked, ceiling);
-        }
-        if asked.cpu > ceiling.cpu.0 {
-            return over("cpu", seconds(asked.cpu), seconds(ceiling.cpu.0));
-        }
-        if asked.wall > ceiling.wall.0 {
-            return over("wall", seconds(asked.wall), seconds(ceiling.wall.0));
-        }
-        if asked.concurrency > ceiling.concurrency {
-            let (asked, ceiling) = (
-                asked.concurrency.to_string(),
-                ceiling.concurrency.to_string(),
-            );
-            return over("concurrency", asked, ceiling);
-        }
-        if asked.body > ceiling.body.0 {
-            let (asked, ceiling) = (format_bytes(asked.body), format_bytes(ceiling.body.0));
-            return over("body", asked, ceiling);
-        }
-        Ok(())
-    }
-}
-
-/// The function asked for and those that it may call, or all.
-fn wanted<'a>(app: &'a AppDir, only: Option<&'a str>) -> BTreeMap<&'a str, &'a FunctionSection> {
-    let functions = &app.directive().functions;
-    let Some(only) = only else {
-        return functions.iter().map(|(n, f)| (n.as_str(), f)).collect();
-    };
-    let mut wanted = BTreeMap::new();
-    let mut next = vec![only];
-    while let Some(name) = next.pop() {
-        if let Some((name, section)) = functions.get_key_value(name)
-            && wanted.insert(name.as_str(), section).is_none()
-        {
-            next.extend(section.grants.functions.iter().map(String::as_str));
-        }
-    }
-    wanted
-}
-
-fn limits(section: &FunctionSection) -> Limits {
-    let asked = &section.limits;
-    Limits {
-        memory: asked.memory,
-        cpu: asked.cpu,
-        wall: asked.wall,
-        concurrency: asked.concurrency,
-        queue: asked.queue,
-        body: asked.body,
-        ..Limits::default()
     }
 }
 
@@ -323,8 +274,9 @@ fn compiler_config(options: &HostOptions, state: &StateDir) -> CompilerConfig {
         limits,
         wall: section.wall.0,
         source: 256 << 20,
-        code: 1 << 30,
+        code: 256 << 20,
         children: std::thread::available_parallelism().map_or(1, usize::from),
         cache: state.artifacts(),
+        cache_size: section.cache.0,
     }
 }

@@ -13,8 +13,8 @@ mod registry;
 mod serve;
 mod state;
 
-pub use app::{AppDir, AppError, DIRECTIVE_FILE, FunctionCause, FunctionError, facts};
-pub use bindings::{Binding, BindingError, Bindings, BlobLocation};
+pub use app::{AppDir, AppError, Checked, DIRECTIVE_FILE, FunctionCause, FunctionError, facts};
+pub use bindings::{Binding, BindingError, Bindings, BlobLocation, Misbinding};
 pub use config::{Ceilings, CompileSection, ConfigError, EngineSection, NodeConfig, Size, Time};
 pub use grants::BackendsError;
 pub use host::{Host, HostError, HostOptions, LoadedApp};

@@ -12,6 +12,7 @@ use strand_admin::{
 use strand_engine::{Allocation, Dispatch, Engine};
 use strand_gateway::{AppRoutes, Drained, Gateway, RoutingError, RoutingTable};
 use strand_telemetry::{AccessLog, Metrics, Reading, Telemetry};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -199,16 +200,15 @@ impl Node {
             &self.metrics,
         )?;
         let cores = Cores::start().map_err(ServeError::Cores)?;
+        watch_tasks(&self.metrics, cores.handles().to_vec());
         let gateway = Gateway::new(
-            strand_gateway::Config {
-                drain_deadline: self.host.config().drain(),
-                ..strand_gateway::Config::default()
-            },
+            self.host.config().gateway(),
             Arc::new(routes),
             Arc::clone(&loaded.registry) as Arc<dyn Dispatch>,
             Arc::clone(&self.metrics),
             self.access.clone(),
-        );
+        )
+        .charged_to(Arc::clone(self.host.engine().budget()));
         let state = self.state.clone();
         let end = shutdown.clone();
         tokio::spawn(async move {
@@ -224,6 +224,13 @@ impl Node {
         drop(tokio::task::spawn_blocking(move || drop(cores)).await);
         Ok(served?)
     }
+}
+
+fn watch_tasks(metrics: &Metrics, cores: Vec<Handle>) {
+    metrics.watch(Reading::TasksLive, move || {
+        let alive = |core: &Handle| core.metrics().num_alive_tasks() as u64;
+        cores.iter().map(alive).sum()
+    });
 }
 
 fn watch_engine(metrics: &Metrics, engine: &Arc<Engine>) {

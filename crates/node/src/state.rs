@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Where a node keeps what it must not lose between starts.
@@ -25,13 +25,32 @@ impl StateDir {
     /// Opens a state folder, private to this user, and makes it if need be.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be made, or others may write to it: whoever can put a key
+    /// there can have this node run any code.
     pub fn open(path: &Path) -> io::Result<Self> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)?;
-        Ok(Self(path.canonicalize()?))
+        let path = path.canonicalize()?;
+        let metadata = std::fs::metadata(&path)?;
+        let own = rustix::process::geteuid().as_raw();
+        let refuse = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        if metadata.uid() != own {
+            return refuse(format!(
+                "it belongs to the user {}, not to {own} as whom this runs; choose a folder of \
+                 your own with `--state DIR`",
+                metadata.uid()
+            ));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            return refuse(format!(
+                "other users may write to it (mode {:o}); run `chmod go-w {}`",
+                metadata.mode() & 0o777,
+                path.display()
+            ));
+        }
+        Ok(Self(path))
     }
 
     /// The folder itself.
@@ -42,5 +61,28 @@ impl StateDir {
     /// Where artefacts are kept.
     pub fn artifacts(&self) -> PathBuf {
         self.0.join("artifacts")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_made_private_and_one_of_others_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("a/b");
+        let state = StateDir::open(&path).expect("opens");
+        let mode = std::fs::metadata(state.path()).expect("is there").mode();
+        assert_eq!(mode & 0o777, 0o700);
+        StateDir::open(&path).expect("opens again");
+        for (mode, fine) in [(0o755, true), (0o770, false), (0o702, false)] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, permissions).expect("changes");
+            let opened = StateDir::open(&path);
+            assert_eq!(opened.is_ok(), fine, "{mode:o}: {opened:?}");
+        }
     }
 }

@@ -92,6 +92,8 @@ pub struct CompileMetrics {
 pub enum Reading {
     /// Instances that are alive.
     InstancesLive,
+    /// Tasks that are alive on the threads that serve: connections and guests.
+    TasksLive,
     /// Bytes of the node's memory budget in use.
     MemoryUsed,
     /// Bytes of the node's memory budget.
@@ -323,6 +325,11 @@ impl Collector for Watched {
         let value = (self.read)();
         let (name, help, unit) = match self.reading {
             Reading::InstancesLive => ("instances", "Instances that are alive", None),
+            Reading::TasksLive => (
+                "tasks",
+                "Tasks that are alive on the threads that serve",
+                None,
+            ),
             Reading::MemoryUsed => (
                 "memory_used",
                 "Bytes of the memory budget in use",
