@@ -102,6 +102,38 @@ pub fn install(packages: &[&str], progress: &dyn Fn(&str)) -> Result<(), AptErro
     Ok(())
 }
 
+/// The lines that add the security updates of Debian's release `codename` to apt's sources and
+/// install `packages` from there.
+pub(crate) fn security_lines(codename: &str, packages: &[&str], root: bool) -> Vec<String> {
+    let source = format!("deb http://deb.debian.org/debian-security {codename}-security main");
+    let list = "/etc/apt/sources.list.d/debian-security.list";
+    let sudo = if root { "" } else { "sudo " };
+    vec![
+        format!("echo '{source}' | {sudo}tee {list}"),
+        format!("{sudo}apt-get update"),
+        format!("{sudo}{}", install_line(packages)),
+    ]
+}
+
+/// The name of Debian's release, if this is Debian itself: its relatives have other archives.
+pub(crate) fn debian_codename() -> Option<String> {
+    codename(&fs::read_to_string("/etc/os-release").ok()?)
+}
+
+fn codename(os_release: &str) -> Option<String> {
+    let value = |key: &str| {
+        let mut fields = os_release.lines().filter_map(|line| line.split_once('='));
+        let (_, value) = fields.find(|(name, _)| *name == key)?;
+        Some(value.trim_matches(['"', '\'']))
+    };
+    // Part of a command that is to be pasted: a plain word or nothing.
+    let plain = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    (value("ID")? == "debian")
+        .then(|| value("VERSION_CODENAME"))?
+        .filter(plain)
+        .map(str::to_owned)
+}
+
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command
@@ -141,6 +173,21 @@ mod tests {
             "ID=fedora\nID_LIKE=\"rhel\"\nNAME=debian\n"
         ));
         assert!(!is_debian_like(""));
+    }
+
+    #[test]
+    fn only_debian_has_debians_release() {
+        let of = |text| codename(text);
+        let bookworm = Some("bookworm".to_owned());
+        assert_eq!(of("ID=debian\nVERSION_CODENAME=bookworm\n"), bookworm);
+        assert_eq!(of("VERSION_CODENAME=\"bookworm\"\nID='debian'"), bookworm);
+        assert_eq!(
+            of("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble"),
+            None
+        );
+        assert_eq!(of("ID=debian\n"), None);
+        assert_eq!(of("ID=debian\nVERSION_CODENAME='x; rm'"), None);
+        assert_eq!(of(""), None);
     }
 
     #[test]

@@ -30,11 +30,12 @@ mod rust;
 mod stamp;
 mod target;
 mod toolchain;
+mod way_out;
 
 pub use app::{AppError, Built, build_app};
 pub use build::BuildError;
 pub use environment::forget_outer_cargo;
 pub use package::{Member, MetadataError, Workspace, workspace};
-pub use process::shell_line;
+pub use process::{Finished, run as run_within, shell_line};
 pub use target::Target;
 pub use toolchain::{Route, Toolchain, ToolchainError};

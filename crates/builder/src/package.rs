@@ -27,6 +27,8 @@ pub struct Member {
     pub folder: PathBuf,
     /// Whether it is made into a file that runs (a `cdylib` or a binary), not only a library.
     pub runs: bool,
+    /// Whether other crates in Rust can link it (a `lib` or `rlib`): its tests run natively.
+    pub library: bool,
 }
 
 /// Why cargo could not tell about a crate.
@@ -86,7 +88,8 @@ pub fn workspace(folder: &Path) -> Result<Workspace, MetadataError> {
         .packages
         .into_iter()
         .map(|package| Member {
-            runs: package.targets.iter().any(|target| target.runs()),
+            runs: package.targets.iter().any(CargoTarget::runs),
+            library: package.targets.iter().any(CargoTarget::is_library),
             folder: package.folder(),
             name: package.name,
         })
@@ -140,6 +143,10 @@ impl CargoTarget {
 
     fn runs(&self) -> bool {
         self.is("cdylib") || self.is("bin")
+    }
+
+    fn is_library(&self) -> bool {
+        self.is("lib") || self.is("rlib")
     }
 }
 
@@ -301,6 +308,27 @@ mod tests {
         let binary = r#"[{"name": "x", "kind": ["lib"]}, {"name": "tool", "kind": ["bin"]}]"#;
         let name = "tool".to_owned();
         assert_eq!(of(binary, "").artefact(), Ok(Artefact::Command { name }));
+    }
+
+    #[test]
+    fn what_runs_and_what_others_link() {
+        for (kind, runs, library) in [
+            (r#"["lib"]"#, false, true),
+            (r#"["rlib"]"#, false, true),
+            (r#"["cdylib"]"#, true, false),
+            (r#"["cdylib", "rlib"]"#, true, true),
+            (r#"["bin"]"#, true, false),
+            (r#"["test"]"#, false, false),
+            (r#"["custom-build"]"#, false, false),
+        ] {
+            let target = format!(r#"{{"name": "x", "kind": {kind}}}"#);
+            let target: CargoTarget = serde_json::from_str(&target).unwrap();
+            assert_eq!(
+                (target.runs(), target.is_library()),
+                (runs, library),
+                "{kind}"
+            );
+        }
     }
 
     #[test]

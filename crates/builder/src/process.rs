@@ -12,17 +12,21 @@ use std::time::{Duration, Instant};
 const TAIL: usize = 8 * 1024;
 
 /// How a child ended.
-pub(crate) struct Finished {
+#[derive(Debug)]
+pub struct Finished {
     /// Whether it exited with 0 in time.
-    pub(crate) success: bool,
+    pub success: bool,
     /// "exit status: 100", or that its time was up.
-    pub(crate) how: String,
-    /// The last of its output, both streams together, without surrounding blank space.
-    pub(crate) tail: String,
+    pub how: String,
+    /// The last 8 KiB of its output, both streams together, without surrounding blank space.
+    pub tail: String,
 }
 
 /// Runs `command` without input for at most `limit`, then kills it.
-pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<Finished> {
+///
+/// # Errors
+/// When it cannot be started or waited for.
+pub fn run(command: &mut Command, limit: Duration) -> io::Result<Finished> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

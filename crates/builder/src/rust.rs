@@ -72,8 +72,37 @@ pub(crate) mod debian {
     /// brings an older one at first: the newer ones come with its security updates.
     const OLDEST: (u32, u32) = (1, 95);
 
+    /// Why Debian's packages do not build guests.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) enum Missing {
+        /// A file is not there.
+        Part(&'static str),
+        /// The compiler does not run.
+        Broken(String),
+        /// The compiler is too old.
+        Old {
+            /// Its version.
+            release: String,
+        },
+    }
+
+    impl std::fmt::Display for Missing {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            match self {
+                Missing::Part(part) => write!(f, "{part} is not there"),
+                Missing::Broken(problem) => f.write_str(problem),
+                Missing::Old { release } => write!(
+                    f,
+                    "{RUSTC} is older than {}.{} ({release}); a newer rustc-web is in the \
+                     release's security updates, if apt's sources name those",
+                    OLDEST.0, OLDEST.1
+                ),
+            }
+        }
+    }
+
     /// None if everything is there, otherwise what is missing.
-    pub(crate) fn missing() -> Option<String> {
+    pub(crate) fn missing() -> Option<Missing> {
         let parts = [
             RUSTC,
             CARGO,
@@ -81,20 +110,23 @@ pub(crate) mod debian {
             "/usr/lib/wasm32-wasi/crt1-reactor.o",
         ];
         if let Some(part) = parts.iter().find(|part| !Path::new(part).exists()) {
-            return Some(format!("{part} is not there"));
+            return Some(Missing::Part(part));
         }
         match answer(Command::new(RUSTC).arg("-vV")) {
-            Err(problem) => Some(problem),
-            Ok(version) => match release(&version) {
-                Some(release) if release >= OLDEST => None,
-                _ => Some(format!(
-                    "{RUSTC} is older than {}.{} ({}); a newer rustc-web is in the release's \
-                     security updates, if apt's sources name those",
-                    OLDEST.0,
-                    OLDEST.1,
-                    field(&version, "release").unwrap_or("of an unknown version")
-                )),
-            },
+            Err(problem) => Some(Missing::Broken(problem)),
+            Ok(version) => too_old(&version),
+        }
+    }
+
+    /// What `rustc -vV` says, if it is of a compiler that is too old.
+    pub(super) fn too_old(version: &str) -> Option<Missing> {
+        match release(version) {
+            Some(release) if release >= OLDEST => None,
+            _ => Some(Missing::Old {
+                release: field(version, "release")
+                    .unwrap_or("of an unknown version")
+                    .to_owned(),
+            }),
         }
     }
 
@@ -156,6 +188,19 @@ mod tests {
         assert_eq!(debian::release(VERSION), Some((1, 96)));
         assert_eq!(debian::release("release: 1.97.0-nightly"), Some((1, 97)));
         assert_eq!(debian::release("release: ?"), None);
+    }
+
+    #[test]
+    fn a_compiler_that_is_too_old_is_told() {
+        assert_eq!(debian::too_old(VERSION), None);
+        assert_eq!(debian::too_old("release: 1.95.0"), None);
+        let old = debian::too_old("release: 1.85.0").unwrap();
+        assert_eq!(
+            old.to_string(),
+            "/usr/bin/rustc is older than 1.95 (1.85.0); a newer rustc-web is in the release's \
+             security updates, if apt's sources name those"
+        );
+        assert!(debian::too_old("").is_some());
     }
 
     #[test]

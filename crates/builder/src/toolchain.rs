@@ -11,6 +11,7 @@ use crate::process;
 use crate::rust::{self, Rust, debian};
 use crate::stamp;
 use crate::target::Target;
+use crate::way_out;
 
 /// Time for `rustup target add`: some 25 MB over a slow line.
 const ADD_LIMIT: Duration = Duration::from_secs(180);
@@ -54,20 +55,20 @@ pub enum ToolchainError {
         source: AptError,
     },
     /// Nothing that was tried leads to a toolchain.
-    #[error("no toolchain for {target} guests:{tried}\nrun this, then try again: {command}")]
+    #[error("no toolchain for {target} guests:{tried}\n{}", way_out::run_this(.commands))]
     None {
         /// The target that was asked for.
         target: Target,
         /// What was tried and why it failed, a line each.
         tried: Reasons,
-        /// The one command that mends it.
-        command: String,
+        /// What mends it, for a shell; mostly one line.
+        commands: Vec<String>,
     },
 }
 
 /// Lines of explanation in an error.
 #[derive(Debug, Default)]
-pub struct Reasons(Vec<String>);
+pub struct Reasons(pub(crate) Vec<String>);
 
 impl std::fmt::Display for Reasons {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -152,7 +153,7 @@ impl Toolchain {
                     facts.can_install = false;
                 }
                 (Step::UseDebian | Step::GiveUp, _) => {
-                    return Err(no_way(target, &facts, tried, &rust));
+                    return Err(way_out::no_way(target, &facts, tried.0, &rust));
                 }
             }
         }
@@ -317,41 +318,6 @@ fn remember(stamp: Option<&Path>, rust: &Rust, progress: &dyn Fn(&str)) {
     }
 }
 
-fn no_way(target: Target, facts: &Facts, mut tried: Reasons, rust: &Rust) -> ToolchainError {
-    let add = format!("rustup target add {target}");
-    tried.0.insert(
-        0,
-        format!("the toolchain in {} does not have the target", rust.sysroot),
-    );
-    if !facts.rustup {
-        tried.0.push(format!("there is no rustup for `{add}`"));
-    }
-    if !facts.linkers {
-        tried.0.push(
-            "the toolchain has no rust-lld and wasm-component-ld, as rustup's have, \
-             so Debian's packages would not help"
-                .to_owned(),
-        );
-    } else if let Some(missing) = debian::missing() {
-        tried.0.push(format!("Debian's packages: {missing}"));
-    }
-    // What Debian's family can install without another download site comes first there, but not
-    // if it was just done in vain.
-    let by_apt = facts.linkers && apt::available() && !apt::is_root();
-    let command = if by_apt {
-        format!("sudo {}", apt::install_line(&debian::PACKAGES))
-    } else if facts.rustup {
-        add
-    } else {
-        format!("curl -sSf https://sh.rustup.rs | sh -s -- -y --target {target}")
-    };
-    ToolchainError::None {
-        target,
-        tried,
-        command,
-    }
-}
-
 /// `text` as a basic string of TOML.
 fn toml_string(text: &str) -> String {
     let mut quoted = String::from('"');
@@ -433,42 +399,6 @@ mod tests {
         assert_eq!(
             shared.guests_directory(its),
             Path::new("/shared/strand-guests")
-        );
-    }
-
-    #[test]
-    fn giving_up_says_what_was_tried_and_one_command() {
-        let facts = Facts {
-            target_installed: false,
-            rustup: true,
-            adding: Adding::FailedNow,
-            linkers: false,
-            debian_packages: false,
-            can_install: false,
-        };
-        let tried = Reasons(vec!["`rustup target add` failed: no network".to_owned()]);
-        let rust = Rust::active().unwrap();
-        let error = no_way(Target::Wasip2, &facts, tried, &rust).to_string();
-        assert_eq!(
-            error,
-            format!(
-                "no toolchain for wasm32-wasip2 guests:\n  \
-                 - the toolchain in {} does not have the target\n  \
-                 - `rustup target add` failed: no network\n  \
-                 - the toolchain has no rust-lld and wasm-component-ld, as rustup's have, \
-                 so Debian's packages would not help\n\
-                 run this, then try again: rustup target add wasm32-wasip2",
-                rust.sysroot
-            )
-        );
-        let without_rustup = Facts {
-            rustup: false,
-            ..facts
-        };
-        let error = no_way(Target::Wasip2, &without_rustup, Reasons::default(), &rust).to_string();
-        assert!(
-            error.ends_with("| sh -s -- -y --target wasm32-wasip2"),
-            "{error}"
         );
     }
 

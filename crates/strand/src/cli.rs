@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use strand_node::Binding;
 
-/// Runs WebAssembly apps: the same sandboxed functions in a data centre, on an
-/// edge box, and in the browser.
+/// Runs WebAssembly functions behind HTTP: one file says which functions an app has,
+/// what each may use and which routes lead to them, and one binary builds, checks and
+/// serves it.
 #[derive(Debug, Parser)]
 #[command(name = "strand", version, propagate_version = true)]
 pub(crate) struct Cli {
@@ -26,7 +27,7 @@ pub(crate) enum Verb {
     Build(AppArgs),
     /// Check an app's Directive, and its components as far as they are built
     Check(CheckArgs),
-    /// Say what a Wasm file is, needs and would be granted
+    /// Say what a Wasm file is, which grants it needs, and what it needs that there is not
     Inspect(InspectArgs),
     /// Print the JSON Schema of the Directive
     Schema,

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use strand_directive::{Diagnostic, render};
 use strand_node::{AppDir, AppError};
@@ -31,8 +32,7 @@ pub(crate) fn error(error: &anyhow::Error) {
             diagnostics,
         } = error
     {
-        let file = path.display().to_string();
-        say(render(diagnostics, &file, text, color()).trim_end());
+        problems(path, text, diagnostics);
         return;
     }
     let label = if color() {
@@ -60,9 +60,14 @@ fn with_causes(error: &anyhow::Error) -> String {
 
 /// Warnings about an app.
 pub(crate) fn warnings(app: &AppDir, warnings: &[Diagnostic]) {
-    if !warnings.is_empty() {
-        let file = app.path().display().to_string();
-        say(render(warnings, &file, app.text(), color()).trim_end());
+    problems(&app.path(), app.text(), warnings);
+}
+
+/// What is wrong or odd about a Directive, of which this is the text.
+pub(crate) fn problems(path: &Path, text: &str, problems: &[Diagnostic]) {
+    if !problems.is_empty() {
+        let file = path.display().to_string();
+        say(render(problems, &file, text, color()).trim_end());
     }
 }
 

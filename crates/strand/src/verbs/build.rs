@@ -13,7 +13,7 @@ pub(crate) fn build(args: &AppArgs) -> Result<ExitCode> {
     let app = AppDir::read(&args.dir, &|_| true)?;
     report::warnings(&app, app.warnings());
     build_functions(&app)?;
-    let (problems, _) = app.check_components()?;
+    let (problems, _) = app.check_components();
     report::warnings(&app, &problems);
     let failed = problems.iter().any(strand_directive::Diagnostic::is_error);
     Ok(if failed {

@@ -3,48 +3,55 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use strand_directive::Diagnostic;
+use strand_directive::{Diagnostic, Severity};
 use strand_node::{AppDir, AppError};
 
 use crate::cli::CheckArgs;
 use crate::report;
 
 pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode> {
-    let read = AppDir::read(&args.app.dir, &|_| false);
-    let (app, mut problems) = match read {
-        Ok(app) => {
-            let warnings = app.warnings().to_vec();
-            (app, warnings)
-        }
-        Err(AppError::Invalid { diagnostics, .. }) if args.json => {
-            print_json(&diagnostics, &[])?;
+    let dir = &args.app.dir;
+    let checked = match AppDir::check(dir) {
+        Ok(checked) => checked,
+        // Who asked for JSON is told in JSON.
+        Err(error) if args.json => {
+            print_json(&[unreadable(&error)], &[])?;
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => return Err(error.into()),
     };
-    let (found, unbuilt) = app.check_components()?;
-    problems.extend(found);
     if args.json {
-        print_json(&problems, &unbuilt)?;
+        print_json(&checked.problems, &checked.unbuilt)?;
     } else {
-        report::warnings(&app, &problems);
-        for function in &unbuilt {
+        report::problems(&checked.path, &checked.text, &checked.problems);
+        for function in &checked.unbuilt {
             report::status(
                 "Unchecked",
                 format_args!(
                     "imports of `{function}`: it is not built; run `strand build {}`",
-                    args.app.dir.display()
+                    dir.display()
                 ),
             );
         }
     }
-    if problems.iter().any(Diagnostic::is_error) {
+    if checked.problems.iter().any(Diagnostic::is_error) {
         return Ok(ExitCode::FAILURE);
     }
     if !args.json {
-        report::status("Checked", app.path().display());
+        report::status("Checked", checked.path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A problem of the file as a whole.
+fn unreadable(error: &AppError) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        message: error.to_string(),
+        field: String::new(),
+        span: None,
+        help: None,
+    }
 }
 
 fn print_json(problems: &[Diagnostic], unchecked: &[String]) -> Result<()> {

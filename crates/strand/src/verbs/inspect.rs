@@ -1,12 +1,12 @@
 //! `strand inspect`.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use strand_compiler::Shape;
-use strand_directive::{NeededGrant, World, needed_grants};
+use strand_compiler::{CompileError, Shape};
+use strand_directive::{NeededGrant, World, needed_grants, unsupported};
 use strand_node::facts;
 
 use crate::cli::{InspectArgs, NodeArgs};
@@ -21,8 +21,11 @@ struct About {
     imports: Vec<String>,
     exports: Vec<String>,
     grants: Vec<NeededGrant>,
+    /// Imports that no grant gives: with them it cannot be loaded.
+    unsupported: Vec<String>,
     size: u64,
-    compiled_size: u64,
+    /// Not there if it does not compile.
+    compiled_size: Option<u64>,
     compile_ms: u64,
 }
 
@@ -30,19 +33,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode> {
     let file = args.file.display();
     let wasm = std::fs::read(&args.file).with_context(|| file.to_string())?;
     let inspection = strand_compiler::inspect(&wasm).with_context(|| file.to_string())?;
-    let host = super::open_host(&NodeArgs {
-        bindings: Vec::new(),
-        state: None,
-        config: None,
-    })?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let started = std::time::Instant::now();
-    let code = match runtime.block_on(host.compiler().compile(&wasm)) {
-        Ok(code) => code,
-        Err(error) => bail!("{file}: {error}"),
-    };
+    let started = Instant::now();
+    let code = compile(&wasm)?;
     let facts = facts(&inspection);
     let about = About {
         shape: match inspection.shape {
@@ -52,10 +44,11 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode> {
         world: World::choose(None, &facts.worlds),
         worlds: facts.worlds,
         grants: needed_grants(&inspection.imports),
+        unsupported: unsupported(&inspection.imports),
         imports: inspection.imports,
         exports: inspection.exports,
         size: wasm.len() as u64,
-        compiled_size: code.len() as u64,
+        compiled_size: code.as_ref().ok().map(|code| code.len() as u64),
         compile_ms: millis(started.elapsed()),
     };
     if args.json {
@@ -63,7 +56,26 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode> {
     } else {
         print(&about);
     }
-    Ok(ExitCode::SUCCESS)
+    match code {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        // After the rest, which may say why: a module that imports what there is not.
+        Err(error) => bail!("{file}: {error}"),
+    }
+}
+
+/// The compiled code, or why there is none.
+fn compile(wasm: &[u8]) -> Result<Result<Vec<u8>, CompileError>> {
+    // Nothing of it is worth keeping, and nothing that is kept is needed for it.
+    let state = tempfile::tempdir().context("a temporary folder")?;
+    let host = super::open_host(&NodeArgs {
+        bindings: Vec::new(),
+        state: Some(state.path().to_owned()),
+        config: None,
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(host.compiler().compile(wasm)))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -77,12 +89,18 @@ fn print(about: &About) {
     println!("{:<10} {}", "shape", about.shape);
     println!("{:<10} {world}", "world");
     println!("{:<10} {} bytes", "size", about.size);
-    println!(
-        "{:<10} {} bytes in {} ms",
-        "compiled", about.compiled_size, about.compile_ms
-    );
+    match about.compiled_size {
+        Some(size) => println!("{:<10} {size} bytes in {} ms", "compiled", about.compile_ms),
+        None => println!("{:<10} no", "compiled"),
+    }
     list("imports", &about.imports);
     list("exports", &about.exports);
+    if !about.unsupported.is_empty() {
+        println!("unsupported: Strand has no such imports, so that it cannot be loaded");
+        for import in &about.unsupported {
+            println!("  {import}");
+        }
+    }
     if about.grants.is_empty() {
         println!("{:<10} none", "grants");
     } else {

@@ -8,6 +8,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod up;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -33,11 +34,11 @@ fn bindings(args: &NodeArgs) -> Bindings {
         .collect()
 }
 
-/// Reads an app's Directive for a node, and says what is odd about it.
-fn read_app(dir: &std::path::Path, args: &NodeArgs) -> Result<AppDir> {
+/// Reads an app's Directive for a node that will run a function or all.
+fn read_app(dir: &Path, args: &NodeArgs, only: Option<&str>) -> Result<AppDir> {
     let bindings = bindings(args);
     let app = AppDir::read(dir, &|name| bindings.contains_key(name))?;
-    crate::report::warnings(&app, app.warnings());
+    app.check_bindings(&bindings, only)?;
     Ok(app)
 }
 

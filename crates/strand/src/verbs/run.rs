@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use futures::TryStreamExt;
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
+use strand_directive::near;
 use strand_engine::{Body, BodyError, FunctionId, Kind, Problem};
-use strand_node::{AppDir, Invocation, call_once, is_success};
+use strand_node::{Invocation, call_once, is_success};
 use strand_telemetry::Format;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
@@ -20,22 +21,25 @@ use crate::report;
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     // What the guest says on its standard error and in its log.
     let _telemetry = strand_telemetry::init(Format::Auto, "warn,guest=trace")?;
-    let bindings = super::bindings(&args.node);
-    let app = AppDir::read(&args.dir, &|name| bindings.contains_key(name))?;
+    let app = super::read_app(&args.dir, &args.node, Some(&args.function))?;
     let directive = app.directive();
     if !directive.functions.contains_key(&args.function) {
         let names: Vec<_> = directive.functions.keys().map(String::as_str).collect();
+        let guess = near(&args.function, names.iter().copied())
+            .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
         bail!(
-            "the app `{}` has no function `{}`; it has: {}",
+            "the app `{}` has no function `{}`{guess} (there is {})",
             directive.name,
             args.function,
             names.join(", ")
         );
     }
+    // Before the long step: a bucket that is not there should be told at once.
+    let host = super::open_host(&args.node)?;
+    host.check_backends(&app)?;
     if !args.no_build {
         build_functions(&app)?;
     }
-    let host = super::open_host(&args.node)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -14,14 +14,18 @@ use crate::report;
 
 pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
     let telemetry = strand_telemetry::init(Format::Auto, "info")?;
-    let app = super::read_app(&args.app.dir, &args.node)?;
-    // Before the long steps: a port that is taken should be told at once.
+    let app = super::read_app(&args.app.dir, &args.node, None)?;
+    report::warnings(&app, app.warnings());
+    // Before the long steps: a port that is taken, or a bucket that is not there, should be
+    // told at once.
     let listener = listen(args.listen, "--listen")?;
     let admin = listen(args.admin, "--admin")?;
+    let host = super::open_host(&args.node)?;
+    host.check_backends(&app)?;
     if !args.no_build {
         build_functions(&app)?;
     }
-    let node = Node::new(super::open_host(&args.node)?, &telemetry);
+    let node = Node::new(host, &telemetry);
     node.log_start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
