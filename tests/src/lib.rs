@@ -6,10 +6,17 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod app;
+mod browser;
+mod genome;
+pub mod hostile;
+mod reads;
 mod server;
 
 pub use app::TestApp;
-pub use server::{Reply, Server, client, read, run};
+pub use browser::Browser;
+pub use genome::{Draws, write_genome};
+pub use reads::{reads_app, reads_example};
+pub use server::{Reply, Server, Signal, client, client_http2, read, run};
 
 use std::env;
 use std::path::PathBuf;
@@ -28,6 +35,11 @@ pub fn guest(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Whether `cargo xtask test` was told to go on without a peer.
+pub fn allowed_to_miss(name: &str) -> bool {
+    env::var("STRAND_ALLOW_MISSING").is_ok_and(|all| all.split(',').any(|one| one == name))
 }
 
 fn located(variable: &str) -> PathBuf {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,6 +28,7 @@ pub struct Server {
     child: Child,
     address: String,
     admin: String,
+    app: PathBuf,
     state: PathBuf,
     _own_state: Option<TempDir>,
     lines: mpsc::Receiver<String>,
@@ -84,12 +87,27 @@ pub fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
+/// A client that speaks HTTP/2 over one connection.
+pub fn client_http2() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap()
+}
+
 impl Server {
     /// Serves an app with a state folder of its own.
     pub fn start(app: &Path, args: &[&str]) -> Self {
+        Self::start_with_env(app, args, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub fn start_with_env(app: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let own = tempfile::tempdir().unwrap();
         let state = own.path().join("state");
-        let mut server = Self::start_with_state(app, &state, args, &[]);
+        let mut server = Self::start_with_state(app, &state, args, env);
         server._own_state = Some(own);
         server
     }
@@ -142,6 +160,7 @@ impl Server {
             child,
             address: String::new(),
             admin: String::new(),
+            app: app.into(),
             state: state.into(),
             _own_state: None,
             lines,
@@ -150,6 +169,8 @@ impl Server {
         let end = Instant::now() + START;
         while server.address.is_empty() || server.admin.is_empty() {
             let Some(line) = server.next_line(end) else {
+                // It has ended, or takes too long.
+                let _ = server.child.kill();
                 let _ = server.child.wait();
                 return Err(server.log.join("\n"));
             };
@@ -188,6 +209,11 @@ impl Server {
     pub fn log(&mut self) -> String {
         self.log.extend(self.lines.try_iter());
         self.log.join("\n")
+    }
+
+    /// The app's folder.
+    pub fn app(&self) -> &Path {
+        &self.app
     }
 
     /// A URL of the app.
@@ -252,13 +278,42 @@ impl Server {
         read(request.send().await.unwrap()).await
     }
 
+    /// A metric's value; the sum, when it has several by its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let request = client()
+            .get(self.admin_url("/metrics"))
+            .bearer_auth(self.token());
+        let reply = self.send(request).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let text = reply.text();
+        let is_of_it = |line: &&str| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with([' ', '{']))
+        };
+        let mut lines = text.lines().filter(is_of_it).peekable();
+        assert!(lines.peek().is_some(), "no {name} in {text}");
+        lines
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
     /// Sends a signal.
-    pub fn signal(&self, signal: &str) {
-        let done = Command::new("kill")
-            .args([&format!("-{signal}"), &self.pid().to_string()])
-            .status()
-            .unwrap();
-        assert!(done.success());
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until a metric is what a test wants it to be.
+    pub async fn wait_for_metric(&self, name: &str, wanted: impl Fn(f64) -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let value = self.metric(name).await;
+            if wanted(value) {
+                return;
+            }
+            assert!(Instant::now() < end, "{name} is {value}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Waits until the server has ended by itself; its exit code.

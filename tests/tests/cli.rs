@@ -1,14 +1,45 @@
-//! The verbs that do not serve.
+//! The verbs that do not serve, and what they share with the one that does.
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
-use strand_tests::{TestApp, binary, guest, run};
+use serde_json::{Value, json};
+use strand_hostile_modules as hostile;
+use strand_tests::{Server, TestApp, binary, client, guest, run};
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
+}
+
+fn check(app: &TestApp) -> Output {
+    run(["check".as_ref(), app.path().as_os_str()])
+}
+
+/// What `check --json` says, and whether it found no error.
+fn check_json(app: &Path) -> (Value, bool) {
+    let output = run(["check".as_ref(), "--json".as_ref(), app.as_os_str()]);
+    let said = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)));
+    (said, output.status.success())
+}
+
+/// The field and the severity of each problem.
+fn fields(said: &Value) -> Vec<(&str, &str)> {
+    let problems = said["problems"].as_array().unwrap().iter();
+    problems
+        .map(|problem| (&problem["field"], &problem["severity"]))
+        .map(|(field, severity)| (field.as_str().unwrap(), severity.as_str().unwrap()))
+        .collect()
+}
+
+fn inspect(file: &Path) -> Output {
+    run(["inspect".as_ref(), "--json".as_ref(), file.as_os_str()])
 }
 
 /// `strand run` with standard input.
@@ -85,67 +116,483 @@ fn run_names_the_functions_there_are() {
 }
 
 #[test]
+fn run_passes_method_and_path_on() {
+    let app = TestApp::new(
+        "
+  resources:
+    blobs: { data: { dev: ./data } }
+  functions:
+    probe: { source: { file: probe02.wasm }, grants: { blobs: { data: [read, write] } } }
+  routes:
+    - { path: /, function: probe }
+",
+    );
+    let args = [
+        ".",
+        "probe",
+        "--method",
+        "PUT",
+        "--path",
+        "/headers?a=b%20c",
+    ];
+    let (code, stdout, stderr) = run_function(&app, &args, "");
+    assert_eq!(code, Some(0), "{stderr}");
+    let seen: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(seen["method"], "PUT", "{seen}");
+    assert_eq!(seen["target"], "/headers?a=b%20c", "{seen}");
+    // An answer that is no success is told, and is one for scripts too.
+    let (code, _, stderr) = run_function(&app, &[".", "probe", "--path", "/status/404"], "");
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("Answered 404"), "{stderr}");
+}
+
+#[test]
 fn inspect_tells_each_world_and_its_needs() {
-    for (name, world, shape) in [
-        ("hello-http02", "http@0.2", "component"),
-        ("hello-http03", "http@0.3", "component"),
-        ("hello-task", "task", "component"),
-        ("hello-command", "command@0.2", "component"),
-        ("hello-command03", "command@0.3", "component"),
-        ("hello-module", "module", "module"),
+    let blobs = json!({
+        "kind": "blobs",
+        "imports": [
+            "wasi:blobstore/blobstore@0.2.0-draft",
+            "wasi:blobstore/container@0.2.0-draft",
+            "wasi:blobstore/types@0.2.0-draft",
+        ],
+        "required": true,
+        "lines": "grants:\n  blobs: { RESOURCE: [read, write] }\n",
+    });
+    let no_needs = json!([]);
+    for (name, world, shape, import) in [
+        (
+            "hello-http02",
+            "http@0.2",
+            "component",
+            "wasi:http/types@0.2.",
+        ),
+        (
+            "hello-http03",
+            "http@0.3",
+            "component",
+            "wasi:http/types@0.3.",
+        ),
+        (
+            "hello-task",
+            "task",
+            "component",
+            "wasi:config/store@0.2.0-rc.1",
+        ),
+        (
+            "hello-command",
+            "command@0.2",
+            "component",
+            "wasi:cli/stdout@0.2.",
+        ),
+        (
+            "hello-command03",
+            "command@0.3",
+            "component",
+            "wasi:cli/stdout@0.3.",
+        ),
+        ("hello-module", "module", "module", "wasi_snapshot_preview1"),
+        (
+            "probe02",
+            "http@0.2",
+            "component",
+            "wasi:http/outgoing-handler@0.2.",
+        ),
     ] {
-        let output = run([
-            "inspect".as_ref(),
-            "--json".as_ref(),
-            guest(name).as_os_str(),
-        ]);
+        let output = inspect(&guest(name));
         assert!(output.status.success(), "{}", text(&output.stderr));
-        let about: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let about: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(about["world"], world, "{name}");
         assert_eq!(about["shape"], shape, "{name}");
         assert!(about["size"].as_u64().unwrap() > 0);
         assert!(about["compiledSize"].as_u64().unwrap() > 0);
+        let imports: Vec<_> = about["imports"].as_array().unwrap().iter().collect();
+        let found = |it: &&Value| it.as_str().is_some_and(|it| it.starts_with(import));
+        let found: Vec<_> = imports.into_iter().filter(found).collect();
+        assert_eq!(found.len(), 1, "{name}: {import} in {about}");
+        assert_eq!(about["unsupported"], json!([]), "{name}");
+        if name == "probe02" {
+            let http = json!({
+                "kind": "http",
+                "imports": [found[0]],
+                "required": false,
+                "lines": "grants:\n  http: [ \"https://HOST\" ]\n  functions: [ FUNCTION ]\n",
+            });
+            assert_eq!(about["grants"], json!([blobs, http]));
+        } else {
+            assert_eq!(about["grants"], no_needs, "{name}");
+        }
     }
 }
 
 #[test]
+fn inspect_says_what_there_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.wasm");
+    fs::write(&file, hostile::imports_unknown_interface()).unwrap();
+    let output = inspect(&file);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let about: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(about["unsupported"], json!(["example:unknown/thing@1.0.0"]));
+    let output = run(["inspect".as_ref(), file.as_os_str()]);
+    let said = text(&output.stdout);
+    assert!(said.contains("\nunsupported: "), "{said}");
+    assert!(said.contains("\n  example:unknown/thing@1.0.0\n"), "{said}");
+    // A module with such an import does not even compile.
+    fs::write(&file, hostile::imports_unknown_function()).unwrap();
+    let output = inspect(&file);
+    assert_eq!(output.status.code(), Some(1));
+    let about: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(about["unsupported"], json!(["unknown"]));
+    assert_eq!(about["compiledSize"], Value::Null);
+    let said = text(&output.stderr);
+    assert!(said.contains("does not compile"), "{said}");
+}
+
+/// It keeps nothing, so it needs no place for that.
+#[test]
+fn inspect_needs_no_home() {
+    let output = Command::new(binary())
+        .args(["inspect".as_ref(), guest("hello-http02").as_os_str()])
+        .env_remove("HOME")
+        .env_remove("XDG_STATE_HOME")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_missing_grant_is_told_with_the_lines_that_mend_it() {
-    let spec = "
+    let app = TestApp::new(
+        "
   resources:
     blobs:
       data: { dev: ./data }
   functions:
     probe:
       source: { file: probe02.wasm }
-";
-    let route = "  routes:\n    - { path: \"/{*rest}\", function: probe }\n";
-    let app = TestApp::new(&format!("{spec}{route}"));
+  routes:
+    - { path: \"/{*rest}\", function: probe }
+",
+    );
     app.write("data/x", "x");
-    let check = || run(["check".as_ref(), app.path().as_os_str()]);
-    let output = check();
+    let output = check(&app);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.contains("wasi:blobstore"), "{said}");
-    assert!(said.contains("grants:"), "{said}");
-    // The lines as they are told, put below the function.
-    let lines: String = said
-        .lines()
-        .skip_while(|line| !line.contains("grants:"))
-        .take_while(|line| !line.trim().is_empty())
-        .map(|line| line.trim_start_matches(['|', '=', ' ']))
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n");
-    assert!(lines.contains("blobs"), "{lines}");
-    let mended = format!("{spec}      grants: {{ blobs: {{ data: [read, write] }} }}\n{route}");
+    // What a reader does: the lines as they are printed, below what they are to be added to.
+    let help = "help: add these lines to `spec.functions.probe`:\n";
+    let (_, lines) = said.split_once(help).unwrap_or_else(|| panic!("{said}"));
+    let lines = lines.split("\n\n").next().unwrap();
+    let lines = format!("{}\n", lines.trim_end());
+    assert_eq!(
+        lines,
+        "      grants:\n        blobs:\n          data: [read, write]\n"
+    );
+    let directive = fs::read_to_string(app.path().join("directive.yaml")).unwrap();
+    let mended = directive.replacen("    probe:\n", &format!("    probe:\n{lines}"), 1);
+    assert_ne!(mended, directive);
+    app.write("directive.yaml", mended);
+    let output = check(&app);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_idle_grant_is_a_warning() {
+    let app = TestApp::new(
+        "
+  functions:
+    hello:
+      source: { file: hello-http02.wasm }
+      grants: { http: [ \"https://example.org\" ] }
+  routes:
+    - { path: /, function: hello }
+",
+    );
+    let output = check(&app);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("warning: the function `hello` is granted `http`, but imports neither"),
+        "{said}"
+    );
+    assert!(said.contains("Checked"), "{said}");
+    let (said, good) = check_json(app.path());
+    assert!(good);
+    assert_eq!(
+        fields(&said),
+        [("spec.functions.hello.grants.http", "warning")]
+    );
+}
+
+#[test]
+fn check_tells_everything_at_once() {
+    let app = TestApp::new(
+        "
+  functions:
+    idle: { source: { file: hello-http02.wasm }, grants: { http: [ \"https://example.org\" ] } }
+    corrupt: { source: { file: corrupt.module } }
+    gone: { source: { file: gone.module } }
+    needy: { source: { file: probe02.wasm } }
+    unbuilt: { source: { cargo: unbuilt } }
+    unused: { source: { file: hello-task.wasm } }
+  routes:
+    - { path: /idle, function: idle }
+    - { path: /corrupt, function: corrupt }
+    - { path: /gone, function: gone }
+    - { path: /needy, function: needy }
+    - { path: /unbuilt, function: unbuilt }
+    - { path: \"/elsewhere/{*rest}\", static: elsewhere }
+",
+    );
+    app.write("corrupt.module", hostile::not_wasm());
+    app.write("unbuilt/Cargo.toml", "[package]\nname = \"unbuilt\"\n");
+    let elsewhere = tempfile::tempdir().unwrap();
+    symlink(elsewhere.path(), app.path().join("elsewhere")).unwrap();
+
+    let (said, good) = check_json(app.path());
+    assert!(!good);
+    assert_eq!(
+        fields(&said),
+        [
+            ("spec.functions.idle.grants.http", "warning"),
+            ("spec.functions.corrupt.source", "error"),
+            ("spec.functions.gone.source.file", "error"),
+            ("spec.functions.needy.source", "error"),
+            ("spec.functions.unused", "warning"),
+            ("spec.routes[5].static", "error"),
+        ],
+        "{said}"
+    );
+    assert_eq!(said["unchecked"], json!(["unbuilt"]));
+    for problem in said["problems"].as_array().unwrap() {
+        assert!(problem["span"]["line"].as_u64() > Some(1), "{problem}");
+        assert!(problem["help"].is_string(), "{problem}");
+    }
+
+    let output = check(&app);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    for part in [
+        "the function `corrupt` cannot be run: `corrupt.module` is not a WebAssembly",
+        "there is no file `gone.module`",
+        "a symbolic link leads from `elsewhere` out of the app's folder",
+        "imports of `unbuilt`",
+    ] {
+        assert!(said.contains(part), "no `{part}` in:\n{said}");
+    }
+}
+
+#[test]
+fn json_is_printed_without_a_directive_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (said, good) = check_json(dir.path());
+    assert!(!good);
+    assert_eq!(fields(&said), [("", "error")]);
+    let message = said["problems"][0]["message"].as_str().unwrap();
+    assert!(message.contains("directive.yaml"), "{message}");
+}
+
+#[test]
+fn up_tells_ceilings_and_broken_files_at_once() {
+    let app = TestApp::new(
+        "
+  functions:
+    large: { source: { file: hello-http02.wasm }, limits: { memory: 512Mi, cpu: 2m, queue: 300 } }
+    corrupt: { source: { file: corrupt.module } }
+    needy: { source: { file: probe02.wasm } }
+  routes:
+    - { path: /large, function: large }
+    - { path: /corrupt, function: corrupt }
+    - { path: /needy, function: needy }
+",
+    );
+    app.write("corrupt.module", hostile::not_wasm());
+    let ceilings = "[ceilings]\nmemory = \"256Mi\"\ncpu = \"1m\"\nconcurrency = 200\n";
+    let config = app.write("node.toml", ceilings);
+    let state = tempfile::tempdir().unwrap();
+    let args = ["--config", config.to_str().unwrap()];
+    let said = Server::try_start(app.path(), state.path(), &args, &[])
+        .err()
+        .expect("it must not start");
+    for part in [
+        "`memory: 512Mi` is more than this node's ceiling of 256Mi",
+        "`cpu: 2m` is more than this node's ceiling of 1m",
+        "`queue: 300` is more than this node's ceiling of 200",
+        "ask for `memory: 256Mi` at most, or raise `memory` under `[ceilings]` in the node's `--config`",
+        "the function `corrupt` cannot be run",
+        "the function `needy` imports `wasi:blobstore/",
+    ] {
+        assert!(said.contains(part), "no `{part}` in:\n{said}");
+    }
+}
+
+/// Bindings and back ends are looked at before the long step. This app's crate does not build,
+/// so that whoever builds first ends in another error.
+#[test]
+fn a_wrong_binding_is_told_before_anything_is_built() {
+    let app = TestApp::new(
+        "
+  resources:
+    blobs: { data: { dev: ./data }, spare: { dev: ./spare } }
+  functions:
+    broken: { source: { cargo: broken }, grants: { blobs: { data: [read, write] } } }
+  routes:
+    - { path: /, function: broken }
+",
+    );
+    app.write("broken/Cargo.toml", "no manifest");
+    let dir = app.path().to_str().unwrap();
+    let up = [
+        "up",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        dir,
+    ];
+    for (verb, bind, told) in [
+        (
+            &up[..],
+            "blobs.dta=memory:",
+            "`--bind blobs.dta=…`: the app `test` has no such resource; did you mean `data`? (there is `data`, `spare`)",
+        ),
+        (
+            &["run", dir, "broken"],
+            "blobs.dta=memory:",
+            "did you mean `data`?",
+        ),
+        (&up, "blobs.data=/no/such/folder", "resource `data`"),
+        (
+            &["run", dir, "broken"],
+            "blobs.data=/no/such/folder",
+            "resource `data`",
+        ),
+    ] {
+        let output = run(verb.iter().chain(&["--bind", bind]));
+        assert_eq!(output.status.code(), Some(1), "{verb:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(told), "{verb:?}: {said}");
+        assert!(!said.contains("Building"), "{verb:?}: {said}");
+        assert!(!said.contains("function `broken`"), "{verb:?}: {said}");
+    }
+    let output = run(&up);
+    assert!(
+        text(&output.stderr).contains("Building"),
+        "the way to tell works"
+    );
+}
+
+/// A crate that depends on the SDK, as users write it.
+fn app_with_a_crate() -> TestApp {
+    let app = TestApp::new(
+        "
+  functions:
+    greet: { source: { cargo: greet } }
+  routes:
+    - { path: \"/{*rest}\", function: greet }
+",
+    );
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/rust");
+    // The profile is that of the other guests: what they depend on is there already.
     app.write(
-        "directive.yaml",
+        "greet/Cargo.toml",
         format!(
-            "apiVersion: strand.dev/v1alpha1\nkind: App\nmetadata: {{ name: test }}\nspec:\n  version: 0.1.0\n{mended}"
+            "[package]\nname = \"strand-test-greet\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+             [lib]\ncrate-type = [\"cdylib\"]\n\n\
+             [dependencies]\nstrand-sdk = {{ path = {sdk:?} }}\n\n\
+             [workspace]\n\n\
+             [profile.release]\nopt-level = 3\nlto = true\ncodegen-units = 1\npanic = \"abort\"\nstrip = true\n"
         ),
     );
-    let output = check();
+    // The versions of the SDK's own: a test must not depend on what was published today.
+    app.write(
+        "greet/Cargo.lock",
+        fs::read(sdk.join("Cargo.lock")).unwrap(),
+    );
+    app.write(
+        "greet/src/lib.rs",
+        "use strand_sdk::http::{Broken, Request, Responder};\n\n\
+         strand_sdk::http!(greet);\n\n\
+         fn greet(request: Request, responder: Responder) -> Result<(), Broken> {\n    \
+             responder.text(&format!(\"Hello from {}\\n\", request.path()))\n\
+         }\n",
+    );
+    app
+}
+
+#[tokio::test]
+async fn crates_are_built_by_build_run_and_up() {
+    let app = app_with_a_crate();
+    let dir = app.path().as_os_str();
+    let built = app.path().join(".strand/build/greet.wasm");
+
+    let output = run(["build".as_ref(), dir]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Building"), "{said}");
+    assert!(built.is_file());
+    let said = check_json(app.path());
+    assert_eq!(said, (json!({ "problems": [], "unchecked": [] }), true));
+
+    fs::remove_dir_all(app.path().join(".strand")).unwrap();
+    let path = ["--path".as_ref(), "/by/hand?x=y".as_ref()];
+    let args = [OsStr::new("run"), dir, "greet".as_ref()];
+    let output = run(args.into_iter().chain(path));
     assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "Hello from /by/hand\n");
+
+    fs::remove_dir_all(app.path().join(".strand")).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let mut server = Command::new(binary())
+        .args(["up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--state".as_ref(), state.path().as_os_str(), dir])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let url = BufReader::new(server.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+        .inspect(|line| {
+            said.push_str(line);
+            said.push('\n');
+        })
+        .find_map(|line| Some(line.trim_start().strip_prefix("Serving ")?.to_owned()));
+    let answer = match &url {
+        Some(url) => client().get(format!("{url}/by/http")).send().await,
+        None => {
+            let _ = server.kill();
+            panic!("it does not serve:\n{said}");
+        }
+    };
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let answer = answer.unwrap().text().await.unwrap();
+    assert_eq!(answer, "Hello from /by/http\n");
+    assert!(said.contains("Building"), "{said}");
+    assert!(built.is_file());
+}
+
+#[tokio::test]
+async fn a_value_that_a_command_lacks_is_named() {
+    let app = TestApp::new(
+        "
+  functions:
+    command: { source: { file: hello-command.wasm } }
+  routes:
+    - { path: /hello, function: command, command: { args: [\"{query.name}\"] } }
+",
+    );
+    let server = Server::start(app.path(), &[]);
+    let reply = server.get("/hello?nme=Ada").await;
+    assert_eq!(reply.status, 400, "{reply:?}");
+    assert_eq!(reply.problem().0, "bad-request");
+    assert_eq!(reply.json()["field"], "query.name");
+    let reply = server.get("/hello?name=Ada").await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert!(reply.text().contains("Ada"), "{reply:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::fs;
 
 use strand_hostile_modules as hostile;
+use strand_tests::hostile::expect_problem;
 use strand_tests::{Server, TestApp, guest};
 
 /// What `strand up` says of a function with these bytes, with so little to compile
@@ -84,4 +85,62 @@ fn corrupt_components_never_bring_it_down() {
             assert!(!said.contains("panicked"), "{said}");
         }
     }
+}
+
+#[tokio::test]
+async fn greedy_modules_end_in_their_limits() {
+    let greedy = [
+        ("memory", hostile::memory_of(4096), 500, "memory"),
+        ("growing-table", hostile::grows_table(), 500, "tables"),
+        (
+            "growing-memories",
+            hostile::grows_memories(8),
+            500,
+            "memory",
+        ),
+    ];
+    let mut spec = "  functions:\n".to_owned();
+    for (name, ..) in &greedy {
+        spec.push_str(&format!(
+            "    {name}: {{ source: {{ file: {name}.module }} }}\n"
+        ));
+    }
+    spec.push_str("  routes:\n");
+    for (name, ..) in &greedy {
+        spec.push_str(&format!("    - {{ path: /{name}, function: {name} }}\n"));
+    }
+    let app = TestApp::new(&spec);
+    for (name, bytes, ..) in &greedy {
+        app.write(&format!("{name}.module"), bytes);
+    }
+    let server = Server::start(app.path(), &[]);
+    for (name, _, status, limit) in greedy {
+        let reply = server.get(&format!("/{name}")).await;
+        expect_problem(&reply, name, status, "limit", Some(limit));
+    }
+}
+
+#[test]
+fn a_table_beyond_what_the_node_has_is_told_at_the_start() {
+    let words = ["`bad`", "table", "2000000", "1048576"];
+    expect(&hostile::table_of(2_000_000), "", &words);
+}
+
+#[tokio::test]
+async fn a_program_that_no_rust_had_a_part_in_runs() {
+    if strand_tests::allowed_to_miss("clang") {
+        return;
+    }
+    let app = TestApp::new(
+        "
+  functions:
+    wc: { source: { file: wc.wasm } }
+  routes:
+    - { path: \"/wc/{label}\", function: wc, command: { args: [\"-n\", \"{query.n=1}\", \"{path.label}\"], contentType: text/plain } }
+",
+    );
+    let server = Server::start(app.path(), &[]);
+    let reply = server.post("/wc/x?n=2", "a b\nc\n").await;
+    assert_eq!(reply.text(), "2 3 6 x\n2 3 6 x\n", "{reply:?}");
+    assert_eq!(reply.headers["content-type"], "text/plain");
 }

@@ -20,6 +20,7 @@ use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// The key that the server knows.
@@ -58,8 +59,25 @@ pub struct Request {
 #[derive(Debug, Default)]
 struct State {
     requests: Vec<Record>,
-    /// After so many bytes the next answer to a GET breaks off.
-    cut: Option<u64>,
+    /// What happens to the next answer to a GET.
+    interruption: Option<Interruption>,
+}
+
+/// What an answer does after so many bytes.
+#[derive(Debug)]
+struct Interruption {
+    /// Of this object only.
+    key: Option<String>,
+    left: u64,
+    then: Then,
+}
+
+#[derive(Debug)]
+enum Then {
+    /// It breaks off.
+    BreakOff,
+    /// It stands still, for ever, and says so once.
+    Hold(Option<oneshot::Sender<()>>),
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -120,7 +138,26 @@ impl S3Server {
 
     /// Breaks off the next answer to a GET after so many bytes.
     pub fn cut_next_answer(&self, after: u64) {
-        lock(&self.state).cut = Some(after);
+        lock(&self.state).interruption = Some(Interruption {
+            key: None,
+            left: after,
+            then: Then::BreakOff,
+        });
+    }
+
+    /// Has the next answer to a GET of a key (`bucket/a/b`) stand still after so many
+    /// bytes, until the server stops. What it gives resolves when that has happened.
+    pub fn hold_answer_of(&self, key: &str, after: u64) -> impl Future<Output = ()> + use<> {
+        let (reached, held) = oneshot::channel();
+        lock(&self.state).interruption = Some(Interruption {
+            key: Some(key.to_owned()),
+            left: after,
+            then: Then::Hold(Some(reached)),
+        });
+        async move {
+            // A server that is dropped holds nothing any more.
+            let _ = held.await;
+        }
     }
 
     /// Closes the port and all connections at once, in whatever they are.
@@ -208,12 +245,20 @@ impl hyper::service::Service<http::Request<Incoming>> for Recorder {
             lock(&state).requests.push(Arc::clone(&record));
             let response = answer.await?;
             lock(&record).status = response.status().as_u16();
-            let cut = if is_get && response.status().is_success() {
-                lock(&state).cut.take()
+            let interruption = if is_get && response.status().is_success() {
+                let meant = |it: &mut Interruption| {
+                    let key = it.key.as_ref();
+                    key.is_none_or(|key| *key == lock(&record).key)
+                };
+                lock(&state).interruption.take_if(meant)
             } else {
                 None
             };
-            Ok(response.map(|inner| Counted { inner, record, cut }))
+            Ok(response.map(|inner| Counted {
+                inner,
+                record,
+                interruption,
+            }))
         })
     }
 }
@@ -222,8 +267,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Recorder {
 pub struct Counted {
     inner: s3s::Body,
     record: Record,
-    /// Bytes until it breaks off.
-    cut: Option<u64>,
+    interruption: Option<Interruption>,
 }
 
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -236,8 +280,18 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.cut == Some(0) {
-            return Poll::Ready(Some(Err("broken off, as it was told to".into())));
+        if let Some(Interruption { left: 0, then, .. }) = &mut self.interruption {
+            return match then {
+                Then::BreakOff => Poll::Ready(Some(Err("broken off, as it was told to".into()))),
+                Then::Hold(reached) => {
+                    if let Some(reached) = reached.take() {
+                        // Nobody need be waiting for it.
+                        let _ = reached.send(());
+                    }
+                    // Only the end of the connection's task ends this.
+                    Poll::Pending
+                }
+            };
         }
         let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
@@ -247,7 +301,7 @@ impl Body for Counted {
         let Ok(mut data) = frame.into_data() else {
             return Poll::Ready(None);
         };
-        if let Some(left) = &mut self.cut {
+        if let Some(Interruption { left, .. }) = &mut self.interruption {
             data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
             *left -= data.len() as u64;
         }

@@ -53,6 +53,8 @@ pub enum Hostile {
     NeverFinish,
     /// `/sleep-forever`: sleeps without an answer.
     SleepForever,
+    /// `/linger`: answers in full, and sleeps for ever after that.
+    Linger,
     /// `/open-connections?url=U&n=N`: sends so many requests (256) before it waits for the first
     /// answer, and holds all answers; then says as JSON how many ended in which way.
     OpenConnections {
@@ -136,6 +138,7 @@ impl Hostile {
             "never-read-hold" => Hostile::NeverReadHold,
             "never-finish" => Hostile::NeverFinish,
             "sleep-forever" => Hostile::SleepForever,
+            "linger" => Hostile::Linger,
             "open-connections" => Hostile::OpenConnections {
                 url: parsed("url", &target.value("url").ok_or("`url` is missing")?)?,
                 n: target.parsed("n")?.unwrap_or(256),

@@ -58,6 +58,10 @@ fn attack_host(request: IncomingRequest, attack: Hostile, out: ResponseOutparam)
             sleep_forever()
         }
         Hostile::SleepForever => sleep_forever(),
+        Hostile::Linger => {
+            answer::text(out, 200, "all of it\n");
+            sleep_forever()
+        }
         Hostile::OpenConnections { url, n } => connections::open(&url, n, out),
         Hostile::CallSelf { function } => connections::call_self(&function, out),
         Hostile::TrapBefore => core::arch::wasm32::unreachable(),

@@ -9,7 +9,7 @@ use std::mem;
 use guest_behaviour::{Hostile, attacks};
 use wasip3::clocks::monotonic_clock;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response};
-use wasip3::wit_future;
+use wasip3::{spawn_local, wit_future};
 
 struct Guest03;
 
@@ -54,6 +54,10 @@ async fn attack_host(request: Request, attack: Hostile) -> Result<Response, Erro
             sleep_forever().await
         }),
         Hostile::SleepForever => sleep_forever().await,
+        Hostile::Linger => {
+            spawn_local(async { sleep_forever().await });
+            answer::text(200, "all of it\n")
+        }
         Hostile::OpenConnections { url, n } => connections::open(&url, n).await,
         Hostile::CallSelf { function } => connections::call_self(&function).await,
         Hostile::TrapBefore => core::arch::wasm32::unreachable(),

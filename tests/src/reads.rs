@@ -1,0 +1,36 @@
+//! `examples/reads` for tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{TestApp, guest};
+
+/// The example's folder.
+pub fn reads_example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("examples/reads")
+}
+
+/// The example's own Directive, page and genome, with the functions that `cargo xtask`
+/// built.
+pub fn reads_app() -> TestApp {
+    let example = reads_example();
+    let app = TestApp::new("");
+    let directive = fs::read_to_string(example.join("directive.yaml")).unwrap();
+    app.write("directive.yaml", directive);
+    for name in ["simulate", "index"] {
+        let built = fs::read(guest(&format!("reads-{name}"))).unwrap();
+        app.write(&format!(".strand/build/{name}.wasm"), built);
+        app.write(&format!("functions/{name}/Cargo.toml"), "");
+    }
+    for file in fs::read_dir(example.join("public")).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        app.write(&format!("public/{name}"), fs::read(file.path()).unwrap());
+    }
+    let lambda = fs::read(example.join("genomes/lambda.fa")).unwrap();
+    app.write("genomes/lambda.fa", lambda);
+    app
+}
