@@ -13,14 +13,16 @@ cargo xtask bench [NAME] [OPTIONS]
 
 NAME (all of them, one after the other, without a name)
   http    hello world over HTTP: requests a second, latency, CPU time of the server
-  start   from exec to the first answer; a call in process; memory
+  start   from exec to the first answer; an instance, and a call, in process; memory
   reads   simulated sequencing reads of E. coli, against wgsim
 
 OPTIONS
-  --install-peers  install the peers that are missing first (wasmtime takes a while to compile)
-  --rounds N       interleaved rounds of `http` and `reads` [5]
-  --seconds N      what one measurement of `http` takes, after a second of warming up [5]
-  --help           this text
+  --install-peers     install first what is missing of the peers (wasmtime takes a while to
+                      compile), and the genome for `reads`
+  --rounds N          interleaved rounds of `http` and `reads` [5]
+  --seconds N         what one measurement of `http` takes, after a second of warming up [5]
+  --connections LIST  numbers of connections of `http` [1,32,256]
+  --help              this text
 
 Figures go to the standard output and, as JSON, to target/bench/NAME.json.";
 
@@ -35,6 +37,11 @@ pub(crate) enum Bench {
 /// All of them, in the order in which they run.
 const ALL: [Bench; 3] = [Bench::Http, Bench::Start, Bench::Reads];
 
+/// Numbers of connections that are measured unless others are asked for.
+pub(crate) const CONNECTIONS: [usize; 3] = [1, 32, 256];
+/// Most connections at once: each takes a port of this machine's.
+const MOST_CONNECTIONS: usize = 10_000;
+
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
@@ -44,6 +51,8 @@ pub(crate) struct Arguments {
     pub(crate) rounds: usize,
     /// What one measurement over HTTP takes.
     pub(crate) window: Duration,
+    /// Numbers of connections, each of which is measured; each once.
+    pub(crate) connections: Vec<usize>,
     pub(crate) help: bool,
 }
 
@@ -57,6 +66,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
         install_peers: false,
         rounds: 5,
         window: Duration::from_secs(5),
+        connections: CONNECTIONS.into(),
         help: false,
     };
     let mut parser = lexopt::Parser::from_args(arguments);
@@ -69,6 +79,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
             }
             lexopt::Arg::Long("seconds") => {
                 parsed.window = Duration::from_secs(positive(&mut parser, "--seconds")?.into());
+            }
+            lexopt::Arg::Long("connections") => {
+                parsed.connections = connections(&parser.value()?.to_string_lossy())?;
             }
             lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => parsed.help = true,
             other => return Err(other.unexpected().into()),
@@ -87,6 +100,21 @@ fn named(name: &str) -> Result<Bench> {
         "reads" => Bench::Reads,
         other => bail!("nothing called `{other}` to measure; there are: http, start, reads"),
     })
+}
+
+fn connections(list: &str) -> Result<Vec<usize>> {
+    let mut numbers: Vec<usize> = Vec::new();
+    for part in list.split(',') {
+        match part.trim().parse() {
+            Ok(number @ 1..=MOST_CONNECTIONS) if numbers.contains(&number) => {}
+            Ok(number @ 1..=MOST_CONNECTIONS) => numbers.push(number),
+            _ => bail!(
+                "`--connections` takes numbers from 1 to {MOST_CONNECTIONS}, as in `1,32,256`; \
+                 `{part}` is none"
+            ),
+        }
+    }
+    Ok(numbers)
 }
 
 fn positive(parser: &mut lexopt::Parser, option: &str) -> Result<u16> {
@@ -110,6 +138,7 @@ mod tests {
         let all = parsed("").unwrap();
         assert_eq!(all.benches, ALL);
         assert_eq!((all.rounds, all.window), (5, Duration::from_secs(5)));
+        assert_eq!(all.connections, CONNECTIONS);
         assert!(!all.install_peers);
     }
 
@@ -122,6 +151,13 @@ mod tests {
     }
 
     #[test]
+    fn connections_are_a_list() {
+        let of = |line: &str| parsed(line).unwrap().connections;
+        assert_eq!(of("--connections 32"), [32]);
+        assert_eq!(of("--connections=64,1,10000,64"), [64, 1, 10_000]);
+    }
+
+    #[test]
     fn what_is_not_known_is_refused() {
         for line in [
             "htp",
@@ -129,6 +165,12 @@ mod tests {
             "--rounds 0",
             "--seconds 70000",
             "--rounds",
+            "--connections",
+            "--connections=",
+            "--connections 0",
+            "--connections 1,,2",
+            "--connections 10001",
+            "--connections many",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }

@@ -12,16 +12,22 @@ use crate::machine::{Busy, Machine};
 use crate::peers::{self, Peer, Running};
 use crate::setup::Setup;
 
-/// Connections that are measured.
-pub(crate) const CONNECTIONS: [usize; 3] = [1, 32, 256];
 /// Time before each measurement.
 const WARM_UP: Duration = Duration::from_secs(1);
+
+/// What is missing here to measure at all, a line each. Peers are left out instead.
+pub(crate) fn missing(setup: &Setup) -> Vec<String> {
+    let peers = peers::all();
+    let guests: Vec<&str> = peers.iter().filter_map(Peer::guest).collect();
+    setup.missing_guests(&guests)
+}
 
 /// Measures, writes the JSON, and gives the table and where the JSON is.
 pub(crate) async fn run(
     setup: &Setup,
     rounds: usize,
     window: Duration,
+    connections: &[usize],
 ) -> Result<(Report, PathBuf)> {
     let machine = Machine::look()?;
     let mut here = Vec::new();
@@ -38,7 +44,7 @@ pub(crate) async fn run(
             }
         }
     }
-    let each = (WARM_UP + window).as_secs() * CONNECTIONS.len() as u64;
+    let each = (WARM_UP + window).as_secs() * connections.len() as u64;
     let minutes = (each * here.len() as u64 * rounds as u64).div_ceil(60);
     eprintln!(
         "http: {rounds} rounds of {} servers, about {minutes} minutes",
@@ -50,6 +56,7 @@ pub(crate) async fn run(
         machine: &machine,
         window,
         rounds,
+        connections,
         seen: here.iter().map(|_| Seen::default()).collect(),
     };
     for round in 0..rounds {
@@ -63,9 +70,16 @@ pub(crate) async fn run(
     let peers = here
         .iter()
         .zip(bench.seen)
-        .map(|(peer, seen)| seen.report(peer))
+        .map(|(peer, seen)| seen.report(peer, connections))
         .collect();
-    let report = Report::new(machine, rounds, WARM_UP, window, peers, missing);
+    let report = Report::new(
+        machine,
+        rounds,
+        [WARM_UP, window],
+        connections.into(),
+        peers,
+        missing,
+    );
     let file = setup.save("http", &report)?;
     Ok((report, file))
 }
@@ -75,6 +89,7 @@ struct Bench<'a> {
     machine: &'a Machine,
     window: Duration,
     rounds: usize,
+    connections: &'a [usize],
     seen: Vec<Seen>,
 }
 
@@ -92,7 +107,7 @@ impl Bench<'_> {
     /// One peer's turn in a round: a server of its own, and each number of connections in turn.
     async fn measure_peer(&mut self, round: usize, index: usize, peer: &Peer) -> Result<()> {
         let mut server = Server::start(self.setup, peer)?;
-        for connections in CONNECTIONS {
+        for &connections in self.connections {
             let mut result = self.measure(&server.running, connections).await?;
             if let Err(void) = &result {
                 self.note_void(round, index, peer, connections, void);
@@ -196,21 +211,22 @@ impl Server {
 }
 
 impl Seen {
-    fn report(mut self, peer: &Peer) -> PeerReport {
+    fn report(mut self, peer: &Peer, connections: &[usize]) -> PeerReport {
         let directive = match &peer.kind {
             peers::Kind::Strand(function) => Some(function.section()),
             _ => None,
         };
-        let cells = CONNECTIONS
+        let cells = connections
+            .iter()
             .map(|connections| {
                 Cell::new(
-                    connections,
-                    self.rounds.remove(&connections).unwrap_or_default(),
-                    self.void.remove(&connections).unwrap_or_default(),
-                    self.lost.remove(&connections).unwrap_or_default(),
+                    *connections,
+                    self.rounds.remove(connections).unwrap_or_default(),
+                    self.void.remove(connections).unwrap_or_default(),
+                    self.lost.remove(connections).unwrap_or_default(),
                 )
             })
-            .into();
+            .collect();
         PeerReport {
             name: peer.name,
             world: peer.world,

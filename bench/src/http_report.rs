@@ -113,6 +113,7 @@ pub(crate) struct Report {
     rounds: usize,
     warm_up_seconds: f64,
     window_seconds: f64,
+    connections: Vec<usize>,
     peers: Vec<PeerReport>,
     missing: Vec<Missing>,
     targets: Vec<Target>,
@@ -122,8 +123,8 @@ impl Report {
     pub(crate) fn new(
         machine: Machine,
         rounds: usize,
-        warm_up: Duration,
-        window: Duration,
+        [warm_up, window]: [Duration; 2],
+        connections: Vec<usize>,
         mut peers: Vec<PeerReport>,
         missing: Vec<Missing>,
     ) -> Self {
@@ -139,6 +140,7 @@ impl Report {
             rounds,
             warm_up_seconds: warm_up.as_secs_f64(),
             window_seconds: window.as_secs_f64(),
+            connections,
             peers,
             missing,
             targets,
@@ -217,8 +219,8 @@ impl fmt::Display for Report {
         for missing in &self.missing {
             writeln!(f, "{}: {}", missing.name, missing.why)?;
         }
-        for connections in crate::http::CONNECTIONS {
-            self.table(f, connections)?;
+        for connections in &self.connections {
+            self.table(f, *connections)?;
         }
         writeln!(f)?;
         for target in &self.targets {
@@ -332,6 +334,7 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::CONNECTIONS;
 
     fn round(requests_per_second: f64, others_share: f64) -> Round {
         Round {
@@ -359,7 +362,7 @@ mod tests {
             command: name.to_owned(),
             directive: None,
             body_bytes: 21,
-            cells: crate::http::CONNECTIONS.map(cell).into(),
+            cells: CONNECTIONS.map(cell).into(),
         }
     }
 
@@ -374,8 +377,8 @@ mod tests {
         Report::new(
             machine,
             3,
-            Duration::from_secs(1),
-            Duration::from_secs(5),
+            [Duration::from_secs(1), Duration::from_secs(5)],
+            CONNECTIONS.into(),
             peers,
             Vec::new(),
         )

@@ -1,4 +1,5 @@
-//! `--install-peers`: what is missing, each at the version that is compared with.
+//! `--install-peers`: what is missing for what is to be measured, each at the version that is
+//! compared with.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,7 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use strand_builder::{apt, forget_outer_cargo};
 
+use crate::arguments::Bench;
 use crate::peers::{WASMTIME, WORKERD, wasmtime, wasmtime_folder, workerd, workerd_folder};
+use crate::reads;
 use crate::setup::{Setup, on_path};
 use crate::tools;
 
@@ -17,10 +20,16 @@ const FEATURES: &str = "run,serve,compile,parallel-compilation,pooling-allocator
                         component-model-async,cache,logging,threads,gc,gc-drc,gc-null,addr2line,\
                         backtrace,demangle,clap/default";
 
-/// Installs the peers that are missing.
-pub(crate) async fn install(setup: &Setup) -> Result<()> {
+/// Installs what is missing.
+pub(crate) async fn install(setup: &Setup, benches: &[Bench]) -> Result<()> {
     fs::create_dir_all(&setup.cache).with_context(|| format!("{}", setup.cache.display()))?;
-    packages(setup)?;
+    packages(setup, benches)?;
+    if benches.contains(&Bench::Reads) && !reads::genome(setup).is_file() {
+        fetch_genome(setup).await.context("fetching the genome")?;
+    }
+    if !benches.contains(&Bench::Http) {
+        return Ok(());
+    }
     if workerd(setup).is_none() {
         install_workerd(setup).await.context("installing workerd")?;
     }
@@ -32,14 +41,17 @@ pub(crate) async fn install(setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-fn packages(setup: &Setup) -> Result<()> {
+fn packages(setup: &Setup, benches: &[Bench]) -> Result<()> {
     let mut wanted = Vec::new();
-    for (program, package) in [("wgsim", "samtools"), ("curl", "curl")] {
-        if on_path(program).is_none() {
-            wanted.push(package);
+    if benches.contains(&Bench::Reads) {
+        for (program, package) in [("wgsim", "samtools"), ("curl", "curl")] {
+            if on_path(program).is_none() {
+                wanted.push(package);
+            }
         }
     }
-    if workerd(setup).is_none() && on_path("npm").is_none() {
+    let needs_npm = benches.contains(&Bench::Http) && workerd(setup).is_none();
+    if needs_npm && on_path("npm").is_none() {
         wanted.push("npm");
     }
     if wanted.is_empty() {
@@ -48,6 +60,22 @@ fn packages(setup: &Setup) -> Result<()> {
     eprintln!("installing {}", wanted.join(", "));
     apt::install(&wanted, &|line| eprintln!("  {line}"))
         .with_context(|| format!("installing {}", wanted.join(", ")))
+}
+
+/// By the verb that there is for it, which installs the package that it is in.
+async fn fetch_genome(setup: &Setup) -> Result<()> {
+    let mut cargo = cargo();
+    cargo
+        .args(["xtask", "genome", "ecoli"])
+        .current_dir(&setup.root);
+    tools::show(cargo).await
+}
+
+fn cargo() -> Command {
+    let mut command =
+        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    forget_outer_cargo(&mut command);
+    command
 }
 
 async fn install_workerd(setup: &Setup) -> Result<()> {
@@ -79,11 +107,9 @@ async fn install_workerd(setup: &Setup) -> Result<()> {
 
 async fn install_wasmtime(setup: &Setup) -> Result<()> {
     eprintln!("installing wasmtime {WASMTIME}: cargo compiles it, 10 to 30 minutes on two cores");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     // What was compiled stays until all is, so that an interrupted installation goes on.
     let build = setup.cache.join("build");
-    let mut command = Command::new(cargo);
-    forget_outer_cargo(&mut command);
+    let mut command = cargo();
     command
         .args(["install", "wasmtime-cli", "--version", WASMTIME, "--locked"])
         .args(["--no-default-features", "--features", FEATURES, "--root"])

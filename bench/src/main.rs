@@ -67,12 +67,27 @@ fn measure() -> Result<()> {
 async fn run(arguments: &Arguments) -> Result<()> {
     let setup = Setup::find()?;
     if arguments.install_peers {
-        install::install(&setup).await?;
+        install::install(&setup, &arguments.benches).await?;
+    }
+    // Of all of them before the first one: an hour is a long time to wait for a line like these.
+    let missing: Vec<String> = arguments
+        .benches
+        .iter()
+        .flat_map(|bench| match bench {
+            Bench::Http => http::missing(&setup),
+            Bench::Start => start::missing(&setup),
+            Bench::Reads => reads::missing(&setup),
+        })
+        .collect();
+    if !missing.is_empty() {
+        bail!("{}", missing.join("\n"));
     }
     for bench in &arguments.benches {
         match bench {
             Bench::Http => {
-                let (report, file) = http::run(&setup, arguments.rounds, arguments.window).await?;
+                let (rounds, connections) = (arguments.rounds, &arguments.connections);
+                let (report, file) =
+                    http::run(&setup, rounds, arguments.window, connections).await?;
                 show(&report, &file);
                 if report.lost() > 0 {
                     bail!("{} measurements were void twice: see above", report.lost());

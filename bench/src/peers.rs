@@ -120,6 +120,15 @@ impl Peer {
         self.world == world && matches!(self.kind, Kind::WasmtimeServe { .. })
     }
 
+    /// The guest that it runs, if it is one of ours.
+    pub(crate) fn guest(&self) -> Option<&'static str> {
+        match &self.kind {
+            Kind::Strand(function) => Some(function.guest),
+            Kind::WasmtimeServe { guest } => Some(guest),
+            Kind::Workerd => None,
+        }
+    }
+
     /// Why it cannot be measured here, if so.
     pub(crate) fn missing(&self, setup: &Setup) -> Option<String> {
         let (program, version) = match &self.kind {

@@ -18,6 +18,9 @@ use crate::stats::Spread;
 use crate::strand::Strand;
 use crate::tools;
 
+const APP: &str = "examples/reads";
+const WITHOUT_WGSIM: &str =
+    "wgsim is not installed, so nothing is compared: add --install-peers (Debian's samtools)";
 const PAIRS: &str = "100000";
 const SEED: &str = "42";
 /// How long the first request may take: it indexes the reference.
@@ -30,43 +33,66 @@ pub(crate) struct Report {
     isolation: &'static str,
     server_command: String,
     curl_command: String,
-    wgsim_command: String,
     rounds: usize,
     /// Bytes of one answer.
     bytes: u64,
-    /// Wall times.
+    /// Wall time.
     strand_seconds: Spread,
-    wgsim_seconds: Spread,
-    /// CPU times: the server's for one request, and wgsim's.
+    /// The server's CPU time for one request.
     server_cpu_seconds: Spread,
-    wgsim_cpu_seconds: Spread,
-    /// How many times as fast as wgsim, by the medians.
-    ratio: f64,
-    met: bool,
     /// Bytes.
     server_peak: u64,
     function_peak: u64,
-    wgsim_peak: u64,
+    /// None where it is not installed.
+    wgsim: Option<Wgsim>,
     /// How much of the machine others took, 0 to 1.
     others_share: Spread,
+}
+
+/// What was found of wgsim.
+#[derive(Debug, Serialize)]
+struct Wgsim {
+    command: String,
+    /// Wall time.
+    seconds: Spread,
+    cpu_seconds: Spread,
+    /// Bytes.
+    peak: u64,
+    /// How many times as fast as it Strand is, by the medians.
+    ratio: f64,
+    met: bool,
+}
+
+/// The genome that is read.
+pub(crate) fn genome(setup: &Setup) -> PathBuf {
+    setup.root.join(APP).join("genomes/ecoli.fa")
+}
+
+/// What is missing here to measure at all, a line each. Without wgsim, Strand is measured alone.
+pub(crate) fn missing(setup: &Setup) -> Vec<String> {
+    let mut missing = Vec::new();
+    let genome = genome(setup);
+    if !genome.is_file() {
+        missing.push(format!(
+            "{} is not there; add it: cargo xtask genome ecoli (--install-peers does)",
+            genome.display()
+        ));
+    }
+    if on_path("curl").is_none() {
+        missing.push("curl is not installed: add --install-peers (Debian's curl)".to_owned());
+    }
+    if on_path("wgsim").is_none() {
+        eprintln!("reads: {WITHOUT_WGSIM}");
+    }
+    missing
 }
 
 /// Measures, writes the JSON, and gives the figures and where the JSON is.
 pub(crate) async fn run(setup: &Setup, rounds: usize) -> Result<(Report, PathBuf)> {
     let machine = Machine::look()?;
-    let app = setup.root.join("examples/reads");
-    let genome = app.join("genomes/ecoli.fa");
-    if !genome.is_file() {
-        bail!(
-            "{} is not there; add it: cargo xtask genome ecoli",
-            genome.display()
-        );
-    }
-    for (program, package) in [("wgsim", "samtools"), ("curl", "curl")] {
-        if on_path(program).is_none() {
-            bail!("{program} is not installed: add --install-peers (Debian's {package})");
-        }
-    }
+    let app = setup.root.join(APP);
+    let genome = genome(setup);
+    let has_wgsim = on_path("wgsim").is_some();
     eprintln!("reads: building the app");
     let mut build = Command::new(&setup.strand);
     build.arg("build").arg(&app);
@@ -105,8 +131,12 @@ pub(crate) async fn run(setup: &Setup, rounds: usize) -> Result<(Report, PathBuf
     };
     let null = Path::new("/dev/null");
 
-    eprintln!("reads: the same bytes as wgsim's");
-    let bytes = compare(folder.path(), &target, wgsim).await?;
+    let bytes = if has_wgsim {
+        eprintln!("reads: the same bytes as wgsim's");
+        compare(folder.path(), &target, wgsim).await?
+    } else {
+        fetch(folder.path(), &target).await?
+    };
     let expected = format!("200 {bytes}");
 
     let (mut ours, mut theirs, mut others) = (Figures::default(), Figures::default(), vec![]);
@@ -124,7 +154,7 @@ pub(crate) async fn run(setup: &Setup, rounds: usize) -> Result<(Report, PathBuf
                     );
                 }
                 ours.add(took, strand.process.cpu()?.saturating_sub(before));
-            } else {
+            } else if has_wgsim {
                 let before = children_cpu()?;
                 let (_, took) = tools::time(wgsim(null, null)).await?;
                 theirs.add(took, children_cpu()?.saturating_sub(before));
@@ -134,10 +164,14 @@ pub(crate) async fn run(setup: &Setup, rounds: usize) -> Result<(Report, PathBuf
         let tools = children_cpu()?.saturating_sub(tools_before);
         others.push(busy.by_others(server + tools)?);
         eprintln!(
-            "round {} of {rounds}  strand {}  wgsim {}",
+            "round {} of {rounds}  strand {}{}",
             round + 1,
             ours.last(),
-            theirs.last()
+            if has_wgsim {
+                format!("  wgsim {}", theirs.last())
+            } else {
+                String::new()
+            }
         );
     }
     let server_peak = strand.process.memory("VmHWM")?;
@@ -149,37 +183,50 @@ pub(crate) async fn run(setup: &Setup, rounds: usize) -> Result<(Report, PathBuf
         function_peak = function_peak.max(strand.metric("strand_memory_used_bytes").unwrap_or(0));
     })
     .await?;
-    let mut wgsim_peak = 0;
-    tools::watch(wgsim(null, null), |id| {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        wgsim_peak = wgsim_peak.max(memory_field(&status, "VmHWM").unwrap_or(0));
-    })
-    .await?;
-
     let (strand_seconds, server_cpu_seconds) = ours.spreads()?;
-    let (wgsim_seconds, wgsim_cpu_seconds) = theirs.spreads()?;
-    let ratio = wgsim_seconds.median / strand_seconds.median;
+    let wgsim = if has_wgsim {
+        let command = format!("{} > /dev/null", shell_line(&wgsim(null, null)));
+        let peak = peak(wgsim(null, null)).await?;
+        let (seconds, cpu_seconds) = theirs.spreads()?;
+        let ratio = seconds.median / strand_seconds.median;
+        Some(Wgsim {
+            command,
+            seconds,
+            cpu_seconds,
+            peak,
+            ratio,
+            met: ratio >= 1.0,
+        })
+    } else {
+        None
+    };
     let report = Report {
         machine,
         isolation: "an instance per request, within 128 MiB",
         server_command: shell_line(&server),
         curl_command: shell_line(&curl()),
-        wgsim_command: format!("{} > /dev/null", shell_line(&wgsim(null, null))),
         rounds,
         bytes,
         strand_seconds,
-        wgsim_seconds,
         server_cpu_seconds,
-        wgsim_cpu_seconds,
-        ratio,
-        met: ratio >= 1.0,
         server_peak,
         function_peak,
-        wgsim_peak,
+        wgsim,
         others_share: Spread::of(others).context("no rounds")?,
     };
     let file = setup.save("reads", &report)?;
     Ok((report, file))
+}
+
+/// The most memory that a program takes, in bytes.
+async fn peak(command: Command) -> Result<u64> {
+    let mut peak = 0;
+    tools::watch(command, |id| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        peak = peak.max(memory_field(&status, "VmHWM").unwrap_or(0));
+    })
+    .await?;
+    Ok(peak)
 }
 
 /// Seconds of wall and of CPU time, round by round.
@@ -209,17 +256,27 @@ impl Figures {
 
 /// Sees to it that both do the same work: the answer is wgsim's two files, interleaved. Its bytes.
 async fn compare(folder: &Path, url: &str, wgsim: impl Fn(&Path, &Path) -> Command) -> Result<u64> {
-    let file = |name: &str| folder.join(name);
-    let (one, two, answer) = (file("1.fq"), file("2.fq"), file("answer.fq"));
+    let (one, two) = (folder.join("1.fq"), folder.join("2.fq"));
     tools::time(wgsim(&one, &two)).await?;
-    let mut curl = Command::new("curl");
-    curl.args(["-sSf", "-o"]).arg(&answer).arg(url);
-    tools::time(curl).await?;
+    let bytes = fetch(folder, url).await?;
     let open = |path: &Path| Ok::<_, anyhow::Error>(BufReader::new(fs::File::open(path)?));
-    let differs = interleaved_differ(open(&answer)?, open(&one)?, open(&two)?)?;
+    let answer = open(&folder.join(ANSWER))?;
+    let differs = interleaved_differ(answer, open(&one)?, open(&two)?)?;
     if let Some(line) = differs {
         bail!("the answer is not what wgsim writes, from line {line} on: {url}");
     }
+    Ok(bytes)
+}
+
+/// Where [`fetch`] puts an answer.
+const ANSWER: &str = "answer.fq";
+
+/// Fetches an answer into the folder. Its bytes.
+async fn fetch(folder: &Path, url: &str) -> Result<u64> {
+    let answer = folder.join(ANSWER);
+    let mut curl = Command::new("curl");
+    curl.args(["-sSf", "-o"]).arg(&answer).arg(url);
+    tools::time(curl).await?;
     Ok(fs::metadata(&answer)?.len())
 }
 
@@ -257,18 +314,19 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         writeln!(f, "reads of E. coli, {PAIRS} pairs: {}", self.machine)?;
+        let compared = match self.wgsim {
+            Some(_) => ", the same bytes as wgsim's",
+            None => "",
+        };
         writeln!(
             f,
-            "{} interleaved rounds; medians (minimum to maximum); {:.1} MiB, the same bytes as wgsim's",
+            "{} interleaved rounds; medians (minimum to maximum); {:.1} MiB{compared}",
             self.rounds,
             mebibytes(self.bytes)
         )?;
-        for line in [
-            &self.server_command,
-            &self.curl_command,
-            &self.wgsim_command,
-        ] {
-            writeln!(f, "  {line}")?;
+        writeln!(f, "  {}\n  {}", self.server_command, self.curl_command)?;
+        if let Some(wgsim) = &self.wgsim {
+            writeln!(f, "  {}", wgsim.command)?;
         }
         writeln!(
             f,
@@ -279,19 +337,21 @@ impl fmt::Display for Report {
             mebibytes(self.function_peak),
             self.isolation
         )?;
-        writeln!(
-            f,
-            "wgsim             {:.3} s, CPU {:.2} s, peak {:.0} MiB, a process of its own, no sandbox",
-            self.wgsim_seconds,
-            self.wgsim_cpu_seconds,
-            mebibytes(self.wgsim_peak)
-        )?;
-        writeln!(
-            f,
-            "target: at least as fast as wgsim: {}, {:.2} times",
-            if self.met { "met" } else { "missed" },
-            self.ratio
-        )?;
+        let target = "target: at least as fast as wgsim:";
+        match &self.wgsim {
+            Some(wgsim) => {
+                writeln!(
+                    f,
+                    "wgsim             {:.3} s, CPU {:.2} s, peak {:.0} MiB, a process of its own, no sandbox",
+                    wgsim.seconds,
+                    wgsim.cpu_seconds,
+                    mebibytes(wgsim.peak)
+                )?;
+                let said = if wgsim.met { "met" } else { "missed" };
+                writeln!(f, "{target} {said}, {:.2} times", wgsim.ratio)?;
+            }
+            None => writeln!(f, "wgsim: {WITHOUT_WGSIM}\n{target} not measured")?,
+        }
         if self.others_share.max > DISTURBED {
             writeln!(
                 f,
@@ -322,5 +382,55 @@ mod tests {
         assert_eq!(differ(both, &one[..9], two), Some(9));
         assert_eq!(differ(both, one, &format!("{two}@6\n")), Some(17));
         assert_eq!(differ(&format!("{both}@5\n"), one, two), Some(17));
+    }
+
+    #[test]
+    fn without_wgsim_nothing_is_claimed() {
+        let spread = |median| Spread {
+            median,
+            min: median,
+            max: median,
+        };
+        let report = |wgsim| Report {
+            machine: Machine {
+                processor: "P".into(),
+                cores: 2,
+                kernel: "6".into(),
+                memory: 1 << 30,
+                load_average: 0.0,
+            },
+            isolation: "an instance per request",
+            server_command: "strand up".to_owned(),
+            curl_command: "curl".to_owned(),
+            rounds: 5,
+            bytes: 1 << 20,
+            strand_seconds: spread(0.5),
+            server_cpu_seconds: spread(0.4),
+            server_peak: 1 << 20,
+            function_peak: 1 << 20,
+            wgsim,
+            others_share: spread(0.0),
+        };
+        let alone = report(None).to_string();
+        assert!(alone.contains("strand over HTTP  0.500"), "{alone}");
+        assert!(!alone.contains("the same bytes"), "{alone}");
+        assert!(
+            alone.ends_with("as fast as wgsim: not measured\n"),
+            "{alone}"
+        );
+        let both = report(Some(Wgsim {
+            command: "wgsim".to_owned(),
+            seconds: spread(1.0),
+            cpu_seconds: spread(1.0),
+            peak: 1 << 20,
+            ratio: 2.0,
+            met: true,
+        }))
+        .to_string();
+        assert!(both.contains("the same bytes as wgsim's"), "{both}");
+        assert!(
+            both.ends_with("as fast as wgsim: met, 2.00 times\n"),
+            "{both}"
+        );
     }
 }

@@ -73,6 +73,21 @@ impl Setup {
         Ok(file)
     }
 
+    /// What to say of those of some guests that are not built, a line each.
+    pub(crate) fn missing_guests<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a &'a str>,
+    ) -> Vec<String> {
+        let mut missing: Vec<String> = names
+            .into_iter()
+            .filter_map(|name| self.guest(name).err())
+            .map(|error| error.to_string())
+            .collect();
+        missing.sort();
+        missing.dedup();
+        missing
+    }
+
     /// Writes results as `NAME.json`; where that is.
     pub(crate) fn save(&self, name: &str, results: &impl Serialize) -> Result<PathBuf> {
         fs::create_dir_all(&self.results).with_context(|| format!("{}", self.results.display()))?;

@@ -1,4 +1,5 @@
-//! `bench start`: from exec to the first answer, what a call costs in process, and memory.
+//! `bench start`: from exec to the first answer, memory, and what an instance and a call cost in
+//! process.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,12 +14,17 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::answer;
-use crate::in_process::{self, Calls};
+use crate::in_process::{self, InProcess, Times};
 use crate::machine::{Busy, DISTURBED, Machine};
 use crate::process::Process;
 use crate::setup::{Setup, get};
 use crate::stats::Spread;
 use crate::strand::{Function, Strand, command};
+
+/// The guest of the starts, the one that sleeps, and those that are measured in process.
+const STARTED: &str = "hello-http02";
+const SLEEPER: &str = "probe02";
+const MEASURED_IN_PROCESS: [&str; 2] = ["hello-http02", "hello-http03"];
 
 /// Starts that are measured.
 const STARTS: usize = 20;
@@ -52,9 +58,14 @@ pub(crate) struct Report {
     resident_idle: u64,
     resident_per_instance: f64,
     instances: usize,
-    calls: Vec<Calls>,
-    /// How much of the machine others took during the starts and the calls, 0 to 1.
+    in_process: Vec<InProcess>,
+    /// How much of the machine others took during the starts, 0 to 1.
     others_share: f64,
+}
+
+/// What is missing here to measure at all, a line each.
+pub(crate) fn missing(setup: &Setup) -> Vec<String> {
+    setup.missing_guests(MEASURED_IN_PROCESS.iter().chain([&STARTED, &SLEEPER]))
 }
 
 /// Measures, writes the JSON, and gives the figures and where the JSON is.
@@ -62,7 +73,7 @@ pub(crate) async fn run(setup: &Setup) -> Result<(Report, PathBuf)> {
     let machine = Machine::look()?;
     let folder = tempfile::tempdir().context("a temporary folder")?;
     let hello = Function {
-        guest: "hello-http02",
+        guest: STARTED,
         instance: None,
         bucket: false,
         route: "/",
@@ -87,8 +98,8 @@ pub(crate) async fn run(setup: &Setup) -> Result<(Report, PathBuf)> {
     let resident_idle = idle(setup, &app, folder.path())?;
     let resident_per_instance = per_instance(setup).await?;
 
-    eprintln!("start: calls in process");
-    let calls = in_process::measure(setup, &["hello-http02", "hello-http03"]).await?;
+    eprintln!("start: instances and calls in process");
+    let in_process = in_process::measure(setup, &MEASURED_IN_PROCESS).await?;
 
     let report = Report {
         machine,
@@ -99,7 +110,7 @@ pub(crate) async fn run(setup: &Setup) -> Result<(Report, PathBuf)> {
         resident_idle,
         resident_per_instance,
         instances: INSTANCES,
-        calls,
+        in_process,
         others_share: Spread::of(others).map_or(0.0, |spread| spread.median),
     };
     let file = setup.save("start", &report)?;
@@ -144,7 +155,7 @@ async fn per_instance(setup: &Setup) -> Result<f64> {
     let folder = tempfile::tempdir().context("a temporary folder")?;
     let app = folder.path().join("app");
     let sleeper = Function {
-        guest: "probe02",
+        guest: SLEEPER,
         instance: None,
         bucket: true,
         route: "/{*rest}",
@@ -223,30 +234,27 @@ impl fmt::Display for Report {
             self.instances,
             self.isolation
         )?;
-        for calls in &self.calls {
-            writeln!(
-                f,
-                "a call in process, {:<17} p50 {:.1} µs, p99 {:.1} µs, {} calls, {}",
-                calls.guest, calls.p50_us, calls.p99_us, calls.calls, calls.isolation
-            )?;
+        for guest in &self.in_process {
+            let line = |what, times: &Times| {
+                format!(
+                    "{what:<19} {:<16} p50 {:.1} µs, p99 {:.1} µs, {} times, {}",
+                    guest.guest, times.p50_us, times.p99_us, guest.measured, guest.isolation
+                )
+            };
+            writeln!(f, "{}", line("instantiation", &guest.instantiation))?;
+            writeln!(f, "{}", line("a call in process", &guest.call))?;
         }
         writeln!(
             f,
             "target: first answer within {FIRST_ANSWER_MS} ms (median): {}",
             said(self.first_answer_met)
         )?;
-        for calls in &self.calls {
-            // A whole call holds the instantiation: below the target it settles it, above it says
-            // nothing about it.
-            let verdict = if calls.p50_us < INSTANTIATION_US {
-                "met, for the whole call is"
-            } else {
-                "not settled: the whole call, which contains it, is above"
-            };
+        for guest in &self.in_process {
             writeln!(
                 f,
-                "target: {} instantiated and torn down within {INSTANTIATION_US} µs (p50): {verdict}",
-                calls.guest
+                "target: {} instantiated and torn down within {INSTANTIATION_US} µs (p50): {}",
+                guest.guest,
+                said(guest.instantiation.p50_us < INSTANTIATION_US)
             )?;
         }
         if self.others_share > DISTURBED {
@@ -257,5 +265,57 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_is_that_of_the_instance_and_not_of_the_call() {
+        let times = |p50_us| Times {
+            p50_us,
+            p99_us: 2.0 * p50_us,
+        };
+        let guest = |instantiation, call| InProcess {
+            guest: "hello-http02",
+            isolation: "an instance each",
+            measured: 20_000,
+            instantiation: times(instantiation),
+            call: times(call),
+        };
+        let report = |in_process| Report {
+            machine: Machine {
+                processor: "P".into(),
+                cores: 2,
+                kernel: "6".into(),
+                memory: 1 << 30,
+                load_average: 0.0,
+            },
+            isolation: "an instance per request",
+            starts: STARTS,
+            first_answer_ms: Spread {
+                median: 10.0,
+                min: 9.0,
+                max: 11.0,
+            },
+            first_answer_met: true,
+            resident_idle: 1 << 20,
+            resident_per_instance: 1024.0,
+            instances: INSTANCES,
+            in_process: vec![in_process],
+            others_share: 0.0,
+        };
+        let said = report(guest(12.34, 45.0)).to_string();
+        for line in [
+            "instantiation       hello-http02     p50 12.3 µs, p99 24.7 µs, 20000 times, an instance each\n",
+            "a call in process   hello-http02     p50 45.0 µs, p99 90.0 µs, 20000 times, an instance each\n",
+            "target: hello-http02 instantiated and torn down within 20 µs (p50): met\n",
+        ] {
+            assert!(said.contains(line), "no `{line}` in:\n{said}");
+        }
+        let said = report(guest(20.0, 19.0)).to_string();
+        assert!(said.contains("within 20 µs (p50): missed\n"), "{said}");
     }
 }

@@ -15,13 +15,22 @@ cargo xtask up [-- ARGS]       build the server and start examples/reads on 127.
                                ARGS go to `strand up`
 cargo xtask test [OPTIONS] [FILTER]
                                every check and every test; FILTER as for `cargo test`
+    --test NAME                nothing but this file of tests of the main workspace: cli, hostile,
+                               …; may be given several times
     --allow-missing NAME       go on without this peer if it is not installed, and skip what
                                needs it: wgsim, bowtie2-examples, chromium or clang
 cargo xtask guests             build the guests of examples and tests into target/guests
 cargo xtask genome ecoli       add E. coli to the genomes of examples/reads
 cargo xtask bench [NAME] [--install-peers]
                                measure, side by side with the peers that are installed
-cargo xtask deny               licences and sources of all dependencies (installs cargo-deny)
+cargo xtask soak NAME [-- ARGS]
+                               what takes longer than CI has; NAME is one of
+    reads-memory               250 million bases in a cgroup with little memory (needs root)
+    reads-s3                   250 million bases from an S3 server, which dies in the middle
+    fuzz                       the Directive's parser, for ten minutes; ARGS go to libFuzzer
+    mutants                    faults put into validation and limits; ARGS go to cargo-mutants
+cargo xtask deny               licences and sources of all dependencies, and advisories about them
+                               where their database can be had (installs cargo-deny)
 cargo xtask help               this text";
 
 /// What is to be done.
@@ -32,18 +41,29 @@ pub(crate) enum Verb {
         arguments: Vec<OsString>,
     },
     Guests,
-    Test {
-        /// Names of peers that may be missing.
-        allowed: Vec<&'static str>,
-        filter: Option<String>,
-    },
+    Test(Tests),
     Genome {
         name: String,
     },
     Bench {
         arguments: Vec<OsString>,
     },
+    Soak {
+        name: String,
+        /// For the tool that does the work.
+        arguments: Vec<OsString>,
+    },
     Deny,
+}
+
+/// What is to be tested.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tests {
+    /// Names of peers that may be missing.
+    pub(crate) allowed: Vec<&'static str>,
+    /// Nothing but these files of tests; empty for every check and every test.
+    pub(crate) only: Vec<String>,
+    pub(crate) filter: Option<String>,
 }
 
 /// Reads the command line, the program's name first.
@@ -70,6 +90,15 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Verb> {
         "bench" => Verb::Bench {
             arguments: parser.raw_args()?.collect(),
         },
+        "soak" => {
+            let name = parser
+                .value()
+                .context("which soak? there are: reads-memory, reads-s3, fuzz, mutants")?;
+            Verb::Soak {
+                name: name.string()?,
+                arguments: after_dashes(&mut parser)?,
+            }
+        }
         "deny" => Verb::Deny,
         other => bail!("no verb `{other}`; `cargo xtask help` lists them"),
     };
@@ -80,16 +109,19 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Verb> {
 }
 
 fn test(parser: &mut lexopt::Parser) -> Result<Verb> {
-    let mut allowed = Vec::new();
-    let mut filter = None;
+    let mut tests = Tests::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("allow-missing") => allowed.push(peers::named(&parser.value()?.string()?)?),
-            Value(value) if filter.is_none() => filter = Some(value.string()?),
+            Long("allow-missing") => {
+                let peer = peers::named(&parser.value()?.string()?)?;
+                tests.allowed.push(peer);
+            }
+            Long("test") => tests.only.push(parser.value()?.string()?),
+            Value(value) if tests.filter.is_none() => tests.filter = Some(value.string()?),
             other => return Err(unknown(&other)),
         }
     }
-    Ok(Verb::Test { allowed, filter })
+    Ok(Verb::Test(tests))
 }
 
 /// What follows `--`.
@@ -99,7 +131,7 @@ fn after_dashes(parser: &mut lexopt::Parser) -> Result<Vec<OsString>> {
         None => Ok(Vec::new()),
         Some(dashes) if dashes == "--" => Ok(rest.collect()),
         Some(other) => bail!(
-            "`{}` before `--`: arguments of the server go after it, as in \
+            "`{}` before `--`: arguments for what is run go after it, as in \
              `cargo xtask up -- --listen 127.0.0.1:9000`",
             other.to_string_lossy()
         ),
@@ -143,6 +175,11 @@ mod tests {
             parsed("bench http --install-peers").unwrap(),
             Verb::Bench { arguments }
         );
+        let (name, arguments) = ("fuzz".to_owned(), vec!["-runs=1".into()]);
+        assert_eq!(
+            parsed("soak fuzz -- -runs=1").unwrap(),
+            Verb::Soak { name, arguments }
+        );
         let name = "ecoli".to_owned();
         assert_eq!(parsed("genome ecoli").unwrap(), Verb::Genome { name });
     }
@@ -152,10 +189,27 @@ mod tests {
         let line = "test --allow-missing samtools --allow-missing=chromium reads";
         assert_eq!(
             parsed(line).unwrap(),
-            Verb::Test {
+            Verb::Test(Tests {
                 allowed: vec!["wgsim", "chromium"],
+                only: Vec::new(),
                 filter: Some("reads".to_owned()),
-            }
+            })
+        );
+    }
+
+    #[test]
+    fn files_of_tests_are_named() {
+        assert_eq!(
+            parsed("test --test hostile spins --test=cli").unwrap(),
+            Verb::Test(Tests {
+                allowed: Vec::new(),
+                only: vec!["hostile".to_owned(), "cli".to_owned()],
+                filter: Some("spins".to_owned()),
+            })
+        );
+        assert_eq!(
+            refused("test --test"),
+            "missing argument for option '--test'"
         );
     }
 

@@ -1,9 +1,9 @@
 //! What is checked before anything is run.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
-use strand_builder::{Target, Toolchain};
+use strand_builder::{Target, Toolchain, workspace};
 
 use crate::session::Session;
 
@@ -23,12 +23,46 @@ pub(crate) fn formatting(session: &Session) -> Result<()> {
     Ok(())
 }
 
+/// Guests that only compile for WebAssembly, so that clippy, which runs natively, cannot look at
+/// them: they trap by `core::arch::wasm32::unreachable`.
+const WASM_ONLY: [&str; 3] = ["hostile02", "hostile03", "hostile-task"];
+
 /// Lints, with the profile of the tests so that build scripts and macros are built only once.
 pub(crate) fn lints(session: &Session) -> Result<()> {
+    clippy(session, "", &[])?;
+    for folder in session.others() {
+        let members = workspace(&session.root.join(folder))?.members;
+        let left_out: Vec<&str> = WASM_ONLY
+            .into_iter()
+            .filter(|name| members.iter().any(|member| member.name == *name))
+            .collect();
+        clippy(session, folder, &left_out)?;
+    }
+    Ok(())
+}
+
+fn clippy(session: &Session, folder: &str, left_out: &[&str]) -> Result<()> {
     let mut cargo = session.cargo();
-    cargo.args(["clippy", "--workspace", "--all-targets", "--release"]);
+    cargo
+        .args(["clippy", "--workspace", "--all-targets", "--release"])
+        .arg("--manifest-path")
+        .arg(session.manifest(folder));
+    for name in left_out {
+        cargo.args(["--exclude", name]);
+    }
     cargo.args(["--", "-D", "warnings"]);
-    session.run("Checking", "with clippy", &mut cargo)
+    let what = match folder {
+        "" => "with clippy".to_owned(),
+        folder => format!("{folder} with clippy"),
+    };
+    session.run("Checking", &what, &mut cargo)?;
+    if !left_out.is_empty() {
+        session.note(&format!(
+            "without {}, which only compile for WebAssembly",
+            left_out.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// The documentation has no warnings.
@@ -61,7 +95,8 @@ pub(crate) fn pure_crates(session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// The engine needs no compiler: the light build leaves it out.
+/// The engine needs no compiler: the light build leaves it out. It compiles without, and without
+/// what the other crates switch on in what it depends on.
 pub(crate) fn engine_without_compiler(session: &Session) -> Result<()> {
     session.headline("Checking", "that the engine brings no compiler");
     let output = session
@@ -76,14 +111,15 @@ pub(crate) fn engine_without_compiler(session: &Session) -> Result<()> {
     }
     let tree = String::from_utf8_lossy(&output.stdout);
     let found = compilers(&tree);
-    match found.as_slice() {
-        [] => Ok(()),
-        [first, ..] => bail!(
-            "strand-engine depends on {}; `cargo tree -p strand-engine -e normal -i {}` says why",
-            found.join(", "),
-            first
-        ),
+    if let [first, ..] = found.as_slice() {
+        bail!(
+            "strand-engine depends on {}; `cargo tree -p strand-engine -e normal -i {first}` says why",
+            found.join(", ")
+        );
     }
+    let mut cargo = session.cargo();
+    cargo.args(["check", "--release", "--package", "strand-engine"]);
+    session.run("Checking", "the engine alone", &mut cargo)
 }
 
 /// Cranelift's containers. Wasmtime keeps its tables in them with and without a compiler.
@@ -99,52 +135,6 @@ fn compilers(tree: &str) -> Vec<&str> {
     found.sort_unstable();
     found.dedup();
     found
-}
-
-/// Licences and sources of what we depend on, where cargo-deny is installed.
-pub(crate) fn dependencies(session: &Session) -> Result<()> {
-    if has_cargo_deny(session) {
-        return run_cargo_deny(session);
-    }
-    session.headline("Skipping", "licences and sources of dependencies");
-    session.note("cargo-deny is not installed; `cargo xtask deny` installs and runs it");
-    Ok(())
-}
-
-/// As [`dependencies`], after installing cargo-deny if it is not there.
-pub(crate) fn deny(session: &Session) -> Result<()> {
-    if !has_cargo_deny(session) {
-        let mut cargo = Command::new("cargo");
-        strand_builder::forget_outer_cargo(&mut cargo);
-        cargo
-            .args(["install", "cargo-deny", "--locked"])
-            .env_remove("CARGO_TARGET_DIR");
-        session.run("Installing", "cargo-deny, which takes minutes", &mut cargo)?;
-    }
-    run_cargo_deny(session)
-}
-
-fn has_cargo_deny(session: &Session) -> bool {
-    session
-        .cargo()
-        .args(["deny", "--version"])
-        .output()
-        .is_ok_and(|output| output.status.success())
-}
-
-fn run_cargo_deny(session: &Session) -> Result<()> {
-    for manifest in session.manifests() {
-        let mut cargo = session.cargo();
-        cargo
-            .args(["deny", "--manifest-path"])
-            .arg(&manifest)
-            .arg("--config")
-            .arg(session.root.join("deny.toml"))
-            .args(["check", "bans", "licenses", "sources"]);
-        let what = format!("dependencies of {}", manifest.display());
-        session.run("Checking", &what, &mut cargo)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ fn c_guests(
         return Ok(Vec::new());
     }
     session.headline("Building", &format!("{} guests in C", sources.len()));
-    let without = peers::ensure(session, &[peers::CLANG], allowed)?;
+    let without = peers::ensure(session, &[&peers::CLANG], allowed)?;
     if !without.is_empty() {
         return Ok(without);
     }

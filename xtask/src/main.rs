@@ -5,10 +5,12 @@
 mod arguments;
 mod bench;
 mod checks;
+mod deny;
 mod genome;
 mod guests;
 mod peers;
 mod session;
+mod soak;
 mod test;
 mod up;
 
@@ -37,9 +39,10 @@ fn run(verb: &Verb) -> Result<()> {
         }
         Verb::Up { arguments } => up::run(&Session::start()?, arguments),
         Verb::Guests => guests::build(&Session::start()?, &[]).map(drop),
-        Verb::Test { allowed, filter } => test::run(&Session::start()?, allowed, filter.as_deref()),
+        Verb::Test(tests) => test::run(&Session::start()?, tests),
         Verb::Genome { name } => genome::fetch(&Session::start()?, name),
         Verb::Bench { arguments } => bench::run(&Session::start()?, arguments),
-        Verb::Deny => checks::deny(&Session::start()?),
+        Verb::Soak { name, arguments } => soak::run(&Session::start()?, name, arguments),
+        Verb::Deny => deny::run(&Session::start()?),
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Peer {
     /// What is there when it is installed: programs on the PATH, or absolute paths, each in one of
     /// several places.
     parts: &'static [&'static [&'static str]],
+    /// The files of end-to-end tests that need it.
+    tests: &'static [&'static str],
 }
 
 /// The simulator of reads that ours is compared with.
@@ -23,6 +25,7 @@ pub(crate) const WGSIM: Peer = Peer {
     name: "wgsim",
     packages: &["samtools"],
     parts: &[&["wgsim"]],
+    tests: &["reads"],
 };
 
 /// The lambda phage's genome.
@@ -33,6 +36,7 @@ pub(crate) const BOWTIE2_EXAMPLES: Peer = Peer {
         "/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz",
         "/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa",
     ]],
+    tests: &["reads"],
 };
 
 /// The browser for the example's page.
@@ -40,6 +44,7 @@ pub(crate) const CHROMIUM: Peer = Peer {
     name: "chromium",
     packages: &["chromium", "chromium-driver"],
     parts: &[&["chromium"], &["chromedriver"]],
+    tests: &["page"],
 };
 
 /// The C compiler for guests in C, with WASI's C library.
@@ -47,10 +52,12 @@ pub(crate) const CLANG: Peer = Peer {
     name: "clang",
     packages: &["clang", "lld", "wasi-libc"],
     parts: &[&["clang"], &["wasm-ld"], &["/usr/lib/wasm32-wasi/libc.a"]],
+    // Building the guests sees to it.
+    tests: &[],
 };
 
 /// Every peer of the tests.
-pub(crate) const ALL: [Peer; 4] = [WGSIM, BOWTIE2_EXAMPLES, CHROMIUM, CLANG];
+pub(crate) static ALL: [Peer; 4] = [WGSIM, BOWTIE2_EXAMPLES, CHROMIUM, CLANG];
 
 /// The peer of this name, or with a package of this name.
 pub(crate) fn named(name: &str) -> Result<&'static str> {
@@ -59,21 +66,28 @@ pub(crate) fn named(name: &str) -> Result<&'static str> {
         Some(peer) => Ok(peer.name),
         None => Err(anyhow!(
             "no peer `{name}`; there are: {}",
-            ALL.map(|peer| peer.name).join(", ")
+            ALL.each_ref().map(|peer| peer.name).join(", ")
         )),
     }
+}
+
+/// What these files of tests need, or all of them if none is named.
+pub(crate) fn of_tests(names: &[String]) -> Vec<&'static Peer> {
+    let is_named = |test: &&str| names.is_empty() || names.iter().any(|name| name == test);
+    let is_needed = |peer: &&Peer| peer.tests.iter().any(is_named);
+    ALL.iter().filter(is_needed).collect()
 }
 
 /// Sees to it that `peers` are installed, and tells which of them are not because they are
 /// `allowed` to be missing.
 pub(crate) fn ensure(
     session: &Session,
-    peers: &[Peer],
+    peers: &[&Peer],
     allowed: &[&'static str],
 ) -> Result<Vec<&'static str>> {
     let mut without = Vec::new();
     let mut wanted = Vec::new();
-    for peer in peers.iter().filter(|peer| !is_there(peer)) {
+    for peer in peers.iter().copied().filter(|peer| !is_there(peer)) {
         if allowed.contains(&peer.name) {
             session.headline("Skipping", &format!("what needs {}", peer.name));
             session.note("it is not installed, and --allow-missing says to go on without it");
@@ -154,13 +168,27 @@ mod tests {
             name: "shell",
             packages: &["dash"],
             parts: &[&["/no/such/file", "/bin/sh"], &["sh"]],
+            tests: &[],
         };
         assert!(is_there(&SHELL));
         const HALF: Peer = Peer {
             name: "half",
             packages: &[],
             parts: &[&["sh"], &["no-such-program"]],
+            tests: &[],
         };
         assert_eq!(missing_part(&HALF), Some("no-such-program"));
+    }
+
+    #[test]
+    fn a_file_of_tests_needs_its_own_peers_alone() {
+        let of = |names: &[&str]| -> Vec<&str> {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            of_tests(&names).iter().map(|peer| peer.name).collect()
+        };
+        assert_eq!(of(&["reads"]), ["wgsim", "bowtie2-examples"]);
+        assert_eq!(of(&["page", "cli"]), ["chromium"]);
+        assert_eq!(of(&["cli"]), [""; 0]);
+        assert_eq!(of(&[]), ["wgsim", "bowtie2-examples", "chromium"]);
     }
 }

@@ -21,8 +21,8 @@ pub(crate) struct Session {
     started: Instant,
 }
 
-/// Folders of workspaces, as far as they are there; the main one first.
-const WORKSPACES: [&str; 5] = ["", "examples", "tests/guests", "bench", "sdk"];
+/// Folders of the workspaces beside the main one, as far as they are there.
+const OTHERS: [&str; 4] = ["examples", "tests/guests", "bench", "sdk/rust"];
 
 impl Session {
     /// Looks around.
@@ -54,13 +54,22 @@ impl Session {
         self.target.join("guests")
     }
 
-    /// The manifests of the workspaces that are there.
+    /// The manifests of the workspaces that are there, the main one first.
     pub(crate) fn manifests(&self) -> Vec<PathBuf> {
-        WORKSPACES
-            .iter()
-            .map(|folder| self.root.join(folder).join("Cargo.toml"))
-            .filter(|manifest| manifest.is_file())
+        std::iter::once(self.manifest(""))
+            .chain(self.others().map(|folder| self.manifest(folder)))
             .collect()
+    }
+
+    /// The folders of the workspaces beside the main one.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &'static str> {
+        let is_there = |folder: &&str| self.manifest(folder).is_file();
+        OTHERS.into_iter().filter(is_there)
+    }
+
+    /// The manifest of the workspace in a folder of the repository.
+    pub(crate) fn manifest(&self, folder: &str) -> PathBuf {
+        self.root.join(folder).join("Cargo.toml")
     }
 
     /// A cargo for the host, in the repository.
@@ -114,11 +123,18 @@ impl Session {
         Err(error).with_context(|| format!("`{}` could not be started", shell_line(command)))
     }
 
-    /// Builds the server and all tests at once: with one set of features, so that nothing
-    /// is built twice.
-    pub(crate) fn build_tests(&self) -> Result<()> {
+    /// Builds the server and tests at once, all or those files: with one set of features, so that
+    /// nothing is built twice.
+    pub(crate) fn build_tests(&self, only: &[String]) -> Result<()> {
         let mut cargo = self.cargo();
-        cargo.args(["build", "--release", "--workspace", "--all-targets"]);
+        cargo.args(["build", "--release", "--workspace"]);
+        if only.is_empty() {
+            cargo.arg("--all-targets");
+        } else {
+            cargo
+                .args(["--bin", "strand"])
+                .args(options("--test", only));
+        }
         self.run(
             "Building",
             "the server and the tests in release",
@@ -132,4 +148,9 @@ impl Session {
         cargo.args(["build", "--release", "--package", "strand"]);
         self.run("Building", "the server in release", &mut cargo)
     }
+}
+
+/// Each value after the option.
+pub(crate) fn options<'a>(option: &'a str, values: &'a [String]) -> impl Iterator<Item = &'a str> {
+    values.iter().flat_map(move |value| [option, value])
 }

@@ -1,63 +1,80 @@
 //! Every check and every test, the quick ones first; the first failure ends it.
 
+use std::process::Command;
+
 use anyhow::Result;
 use strand_builder::workspace;
 
-use crate::session::Session;
-use crate::{checks, guests, peers};
+use crate::arguments::Tests;
+use crate::session::{Session, options};
+use crate::{checks, deny, guests, peers};
 
-/// Runs everything. `allowed` names the peers that may be missing, `filter` the tests to run.
-pub(crate) fn run(session: &Session, allowed: &[&'static str], filter: Option<&str>) -> Result<()> {
+/// The workspace of the measurements, whose tests are those of its one binary.
+const BENCH: &str = "bench";
+
+/// Runs everything, or only the files of tests that are asked for.
+pub(crate) fn run(session: &Session, tests: &Tests) -> Result<()> {
+    if tests.only.is_empty() {
+        check(session)?;
+    }
+    let mut without = guests::build(session, &tests.allowed)?;
+    let needed = peers::of_tests(&tests.only);
+    without.extend(peers::ensure(session, &needed, &tests.allowed)?);
+    session.build_tests(&tests.only)?;
+    if tests.only.is_empty() {
+        other_workspaces(session, tests)?;
+    }
+    if !without.is_empty() {
+        session.note(&format!("tests skip what needs {}", without.join(", ")));
+    }
+    let mut cargo = cargo_test(session, tests, "");
+    cargo
+        .arg("--workspace")
+        .args(options("--test", &tests.only))
+        .env("STRAND_BIN", session.strand())
+        .env("STRAND_GUESTS", session.guests());
+    session.run("Testing", "the workspace", &mut cargo)
+}
+
+fn check(session: &Session) -> Result<()> {
     checks::formatting(session)?;
     checks::lints(session)?;
     checks::documentation(session)?;
     checks::pure_crates(session)?;
     checks::engine_without_compiler(session)?;
-    checks::dependencies(session)?;
-    let mut without = guests::build(session, allowed)?;
-    without.extend(peers::ensure(
-        session,
-        &[peers::WGSIM, peers::BOWTIE2_EXAMPLES, peers::CHROMIUM],
-        allowed,
-    )?);
-    session.build_tests()?;
-    libraries_of_examples(session, allowed, filter)?;
-
-    let mut cargo = session.cargo();
-    cargo
-        .args(["test", "--release", "--workspace"])
-        .args(filter)
-        .env("STRAND_BIN", session.strand())
-        .env("STRAND_GUESTS", session.guests())
-        .env("STRAND_ALLOW_MISSING", allowed.join(","));
-    if !without.is_empty() {
-        session.note(&format!("tests skip what needs {}", without.join(", ")));
-    }
-    session.run("Testing", "the workspace", &mut cargo)
+    deny::dependencies(session)
 }
 
-/// The examples' crates that are libraries run natively too, and have tests of their own.
-fn libraries_of_examples(
-    session: &Session,
-    allowed: &[&'static str],
-    filter: Option<&str>,
-) -> Result<()> {
-    let folder = session.root.join("examples");
-    let libraries = workspace(&folder)?.members.into_iter().filter(|m| !m.runs);
+/// What beside the main workspace runs natively too: libraries, and the measurements.
+fn other_workspaces(session: &Session, tests: &Tests) -> Result<()> {
+    for folder in session.others() {
+        let mut cargo = cargo_test(session, tests, folder);
+        let what = if folder == BENCH {
+            // Without the engine, which is measured in process and would be compiled anew for it.
+            cargo.arg("--no-default-features");
+            BENCH.to_owned()
+        } else {
+            let members = workspace(&session.root.join(folder))?.members;
+            let libraries = members.into_iter().filter(|member| member.library);
+            let names: Vec<String> = libraries.map(|member| member.name).collect();
+            if names.is_empty() {
+                continue;
+            }
+            cargo.args(options("--package", &names));
+            names.join(", ")
+        };
+        session.run("Testing", &what, &mut cargo)?;
+    }
+    Ok(())
+}
+
+/// `cargo test` of the workspace in a folder of the repository.
+fn cargo_test(session: &Session, tests: &Tests, folder: &str) -> Command {
     let mut cargo = session.cargo();
     cargo
         .args(["test", "--release", "--manifest-path"])
-        .arg(folder.join("Cargo.toml"));
-    let mut names = Vec::new();
-    for library in libraries {
-        cargo.args(["--package", &library.name]);
-        names.push(library.name);
-    }
-    if names.is_empty() {
-        return Ok(());
-    }
+        .arg(session.manifest(folder))
+        .args(&tests.filter)
+        .env("STRAND_ALLOW_MISSING", tests.allowed.join(","));
     cargo
-        .args(filter)
-        .env("STRAND_ALLOW_MISSING", allowed.join(","));
-    session.run("Testing", &names.join(", "), &mut cargo)
 }

@@ -1,0 +1,114 @@
+//! What takes longer than CI has. Each is run before what it checks is called done.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use strand_builder::forget_outer_cargo;
+
+use crate::guests;
+use crate::peers;
+use crate::session::Session;
+
+/// The parser's fuzz target, in a folder of its own workspace.
+const FUZZED: &str = "crates/directive";
+/// How long it is fuzzed unless the arguments say otherwise.
+const FUZZ_SECONDS: &str = "-max_total_time=600";
+
+/// What is mutated: validation, and what holds the limits.
+const MUTATED: [(&str, &[&str]); 2] = [
+    ("strand-directive", &["crates/directive/src/**/*.rs"]),
+    (
+        "strand-engine",
+        &[
+            "crates/engine/src/admission.rs",
+            "crates/engine/src/budget.rs",
+            "crates/engine/src/limits.rs",
+            "crates/engine/src/meter.rs",
+            "crates/engine/src/outcome.rs",
+            "crates/engine/src/stdio.rs",
+        ],
+    ),
+];
+
+/// Runs one of them; `arguments` go to the tool that does the work.
+pub(crate) fn run(session: &Session, name: &str, arguments: &[OsString]) -> Result<()> {
+    match name {
+        "reads-memory" | "reads-s3" => reads(session, name),
+        "fuzz" => fuzz(session, arguments),
+        "mutants" => mutants(session, arguments),
+        other => bail!("no soak `{other}`; there are: reads-memory, reads-s3, fuzz, mutants"),
+    }
+}
+
+fn reads(session: &Session, name: &str) -> Result<()> {
+    session.build_strand()?;
+    guests::build(session, &[])?;
+    peers::ensure(session, &[&peers::WGSIM], &[])?;
+    let mut cargo = session.cargo();
+    cargo
+        .args(["run", "--release", "--package", "strand-tests"])
+        .args(["--bin", "soak", "--", name])
+        .env("STRAND_BIN", session.strand())
+        .env("STRAND_GUESTS", session.guests());
+    session.run("Soaking", name, &mut cargo)
+}
+
+fn fuzz(session: &Session, arguments: &[OsString]) -> Result<()> {
+    ensure_tool(session, "fuzz", None)?;
+    let mut cargo = session.cargo();
+    cargo
+        .current_dir(session.root.join(FUZZED))
+        // What the sanitisers need is not stable; this compiler has it all the same.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args(["fuzz", "run", "parse", "fuzz/corpus/parse", "fuzz/seeds"])
+        .args(["--", "-dict=fuzz/parse.dict", "-print_final_stats=1"])
+        .arg(FUZZ_SECONDS)
+        .args(arguments);
+    std::fs::create_dir_all(session.root.join(FUZZED).join("fuzz/corpus/parse"))?;
+    session.run("Fuzzing", "the Directive's parser", &mut cargo)
+}
+
+fn mutants(session: &Session, arguments: &[OsString]) -> Result<()> {
+    ensure_tool(session, "mutants", None)?;
+    for (package, files) in MUTATED {
+        let mut cargo = session.cargo();
+        cargo
+            // Apart, so that a mutant's build does not end up in anybody's tests.
+            .env("CARGO_TARGET_DIR", session.target.join("mutants"))
+            .args(["mutants", "--package", package, "--baseline", "run"])
+            .arg("--output")
+            .arg(session.target.join("mutants").join(package));
+        for file in files {
+            cargo.args(["--file", file]);
+        }
+        cargo.args(arguments);
+        session.run("Mutating", package, &mut cargo)?;
+    }
+    Ok(())
+}
+
+/// Sees to it that `cargo NAME` is there; where it is not, that version or else the newest comes.
+pub(crate) fn ensure_tool(session: &Session, name: &str, version: Option<&str>) -> Result<()> {
+    if has_tool(session, name) {
+        return Ok(());
+    }
+    let package = format!("cargo-{name}");
+    let mut cargo = Command::new("cargo");
+    forget_outer_cargo(&mut cargo);
+    cargo
+        .args(["install", &package, "--locked"])
+        .args(version.map(|version| format!("--version={version}")))
+        .env_remove("CARGO_TARGET_DIR");
+    let what = format!("{package}, which takes minutes");
+    session.run("Installing", &what, &mut cargo)
+}
+
+/// Whether there is a `cargo NAME`.
+pub(crate) fn has_tool(session: &Session, name: &str) -> bool {
+    session
+        .cargo()
+        .args([name, "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
