@@ -476,7 +476,7 @@ fn a_wrong_binding_is_told_before_anything_is_built() {
         assert!(!said.contains("Building"), "{verb:?}: {said}");
         assert!(!said.contains("function `broken`"), "{verb:?}: {said}");
     }
-    let output = run(&up);
+    let output = run(up);
     assert!(
         text(&output.stderr).contains("Building"),
         "the way to tell works"

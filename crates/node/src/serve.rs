@@ -71,6 +71,10 @@ pub struct Node {
 impl Node {
     /// A node on a host, with the process's log.
     pub fn new(host: Host, telemetry: &Telemetry) -> Self {
+        // Before connections come. The gateway takes no more than there are descriptors for.
+        if let Err(error) = strand_gateway::raise_descriptor_limit() {
+            tracing::warn!(%error, "the limit of descriptors stays as low as it is");
+        }
         let metrics = Arc::new(Metrics::new());
         watch_engine(&metrics, host.engine());
         let writer = telemetry.writer.clone();
