@@ -18,7 +18,8 @@ cargo xtask test [OPTIONS] [FILTER]
     --test NAME                nothing but this file of tests of the main workspace: cli, hostile,
                                …; may be given several times
     --allow-missing NAME       go on without this peer if it is not installed, and skip what
-                               needs it: wgsim, bowtie2-examples, chromium or clang
+                               needs it: wgsim, bowtie2-examples, bowtie-examples,
+                               chromium or clang
 cargo xtask guests             build the guests of examples and tests into target/guests
 cargo xtask genome ecoli       add E. coli to the genomes of examples/reads
 cargo xtask bench [NAME] [--install-peers]
@@ -225,7 +226,7 @@ mod tests {
         );
         assert_eq!(
             refused("test --allow-missing wgsmi"),
-            "no peer `wgsmi`; there are: wgsim, bowtie2-examples, chromium, clang"
+            "no peer `wgsmi`; there are: wgsim, bowtie2-examples, bowtie-examples, chromium, clang"
         );
         assert!(refused("up --listen x").starts_with("`--listen` before `--`"));
         assert_eq!(refused("genome"), "which genome? there is: ecoli");

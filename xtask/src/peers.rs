@@ -39,6 +39,14 @@ pub(crate) const BOWTIE2_EXAMPLES: Peer = Peer {
     tests: &["reads"],
 };
 
+/// The genome of E. coli.
+pub(crate) const BOWTIE_EXAMPLES: Peer = Peer {
+    name: "bowtie-examples",
+    packages: &["bowtie-examples"],
+    parts: &[&["/usr/share/doc/bowtie/examples/genomes/NC_008253.fna.gz"]],
+    tests: &["reads"],
+};
+
 /// The browser for the example's page.
 pub(crate) const CHROMIUM: Peer = Peer {
     name: "chromium",
@@ -57,7 +65,7 @@ pub(crate) const CLANG: Peer = Peer {
 };
 
 /// Every peer of the tests.
-pub(crate) static ALL: [Peer; 4] = [WGSIM, BOWTIE2_EXAMPLES, CHROMIUM, CLANG];
+pub(crate) static ALL: [Peer; 5] = [WGSIM, BOWTIE2_EXAMPLES, BOWTIE_EXAMPLES, CHROMIUM, CLANG];
 
 /// The peer of this name, or with a package of this name.
 pub(crate) fn named(name: &str) -> Result<&'static str> {
@@ -186,9 +194,15 @@ mod tests {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
             of_tests(&names).iter().map(|peer| peer.name).collect()
         };
-        assert_eq!(of(&["reads"]), ["wgsim", "bowtie2-examples"]);
+        assert_eq!(
+            of(&["reads"]),
+            ["wgsim", "bowtie2-examples", "bowtie-examples"]
+        );
         assert_eq!(of(&["page", "cli"]), ["chromium"]);
         assert_eq!(of(&["cli"]), [""; 0]);
-        assert_eq!(of(&[]), ["wgsim", "bowtie2-examples", "chromium"]);
+        assert_eq!(
+            of(&[]),
+            ["wgsim", "bowtie2-examples", "bowtie-examples", "chromium"]
+        );
     }
 }
