@@ -187,12 +187,13 @@ impl ResourceLimiter for Limiter {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         self.charged = Charge::default();
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
         let by = desired.saturating_sub(current);
+        // First, because the pool's own bound comes as the table's maximum.
         if self.table_elements.saturating_add(by as u64) > self.table_limit {
             self.refused = Some(Limit::Tables);
+            return Ok(false);
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
         if !self.grow(by.saturating_mul(TABLE_ELEMENT_BYTES)) {
@@ -250,7 +251,8 @@ mod tests {
         let mut l = limiter(1 << 20, u64::MAX);
         assert!(l.table_growing(0, 60, None).expect("grows"));
         assert!(l.table_growing(0, 40, None).expect("grows"));
-        assert!(!l.table_growing(40, 41, None).expect("refuses"));
+        // Also where the table could not be larger in any case.
+        assert!(!l.table_growing(40, 41, Some(40)).expect("refuses"));
         assert_eq!(
             l.refusal().expect("a refusal").limit_reached(),
             Some(Limit::Tables)
