@@ -57,7 +57,7 @@ pub fn build_app<'a>(
 ) -> Result<Vec<Built>, AppError> {
     build_each(functions, |function, source| {
         let folder = app.join(source);
-        progress(&format!("building `{function}` ({})", folder.display()));
+        progress(&format!("`{function}` ({})", folder.display()));
         toolchain
             .build(&folder, progress)
             .map_err(|source| AppError::Build {
