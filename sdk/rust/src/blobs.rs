@@ -132,12 +132,15 @@ impl Bucket {
             let (some, end) = stream
                 .read_stream_object_names(1000)
                 .map_err(|message| self.failed(None, message))?;
-            let stalled = some.is_empty();
+            if some.is_empty() && !end {
+                // Asking on could go on for ever, and a part is not the list.
+                return Err(self.failed(None, "the listing stopped before its end".into()));
+            }
             names.extend(some);
             if names.len() > MOST_OBJECTS {
                 return Err(BlobError::TooMany(self.name.clone()));
             }
-            if end || stalled {
+            if end {
                 return Ok(names);
             }
         }
@@ -171,7 +174,8 @@ impl Bucket {
     /// # Errors
     /// The store's, or an object beyond the limit.
     pub fn read(&self, object: &str, limit: u64) -> Result<Vec<u8>, BlobError> {
-        let size = self.info(object)?.size;
+        let value = self.value(object, 0, u64::MAX)?;
+        let size = value.size();
         if size > limit {
             return Err(BlobError::TooLarge {
                 object: self.what(Some(object)),
@@ -180,7 +184,7 @@ impl Bucket {
             });
         }
         let mut bytes = Vec::with_capacity(size as usize);
-        let mut reader = self.first(object, size)?;
+        let mut reader = self.stream(object, value)?;
         while let Some(piece) = reader.piece()? {
             bytes.extend_from_slice(&piece);
         }
@@ -192,32 +196,36 @@ impl Bucket {
     /// # Errors
     /// The store's.
     pub fn reader(&self, object: &str) -> Result<Reader, BlobError> {
-        self.first(object, self.info(object)?.size)
+        self.range(object, 0, u64::MAX)
     }
 
-    /// The bytes from `first` to `last`, both included, by one request to the store.
+    /// The bytes from `first` to `last`, both included, by one request to the store. What is beyond
+    /// the object's end is left out.
     ///
     /// # Errors
     /// The store's.
     pub fn range(&self, object: &str, first: u64, last: u64) -> Result<Reader, BlobError> {
-        let value = self.inner.get_data(object, first, last);
-        let stream = value.and_then(types::IncomingValue::incoming_value_consume_async);
-        let stream = stream.map_err(|message| self.failed(Some(object), message))?;
-        Ok(Reader {
-            stream: Some(stream),
-            what: self.what(Some(object)),
-        })
+        self.stream(object, self.value(object, first, last)?)
     }
 
-    /// The first bytes of an object, none included: a range cannot be empty.
-    fn first(&self, object: &str, size: u64) -> Result<Reader, BlobError> {
-        match size.checked_sub(1) {
-            Some(last) => self.range(object, 0, last),
-            None => Ok(Reader {
-                stream: None,
-                what: self.what(Some(object)),
-            }),
-        }
+    fn value(
+        &self,
+        object: &str,
+        first: u64,
+        last: u64,
+    ) -> Result<types::IncomingValue, BlobError> {
+        self.inner
+            .get_data(object, first, last)
+            .map_err(|message| self.failed(Some(object), message))
+    }
+
+    fn stream(&self, object: &str, value: types::IncomingValue) -> Result<Reader, BlobError> {
+        let stream = types::IncomingValue::incoming_value_consume_async(value)
+            .map_err(|message| self.failed(Some(object), message))?;
+        Ok(Reader {
+            stream,
+            what: self.what(Some(object)),
+        })
     }
 
     /// Makes an object, or replaces it, in one go. When this returns it is there, through a loss of
@@ -277,8 +285,7 @@ impl Bucket {
 /// The bytes of an object as they come: in pieces, or through [`std::io::Read`].
 #[derive(Debug)]
 pub struct Reader {
-    /// None of an object without bytes.
-    stream: Option<InputStream>,
+    stream: InputStream,
     what: String,
 }
 
@@ -292,10 +299,7 @@ impl Reader {
     }
 
     fn some(&self, most: u64) -> Result<Option<Vec<u8>>, BlobError> {
-        match &self.stream {
-            Some(stream) => read_some(stream, most).map_err(|error| broken(&self.what, &error)),
-            None => Ok(None),
-        }
+        read_some(&self.stream, most).map_err(|error| broken(&self.what, &error))
     }
 }
 
