@@ -163,6 +163,10 @@ async fn functions_call_each_other_by_name() {
             (200, "Hello from WASI 0.2!\n"),
             "{probe}"
         );
+        // The request's id goes along, so that the lines of all of them belong together.
+        let reply = server.get("/call/probe/headers").await;
+        let id = reply.headers["x-request-id"].to_str().unwrap();
+        assert!(reply.text().contains(id), "{probe}: {reply:?}");
         for path in ["/call/hello3/", "/call/absent/"] {
             let reply = server.get(path).await;
             assert_eq!(reply.status, 502, "{probe}{path}: {reply:?}");

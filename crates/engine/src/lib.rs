@@ -33,6 +33,6 @@ pub use ctx::{CallInfo, Capability, Ctx, CtxBuilder};
 pub use engine::{Engine, EngineError, LoadedComponent};
 pub use function::{Function, FunctionSpec, LoadError, Reuse};
 pub use limits::{Limits, format_bytes};
-pub use outgoing::{Callees, FUNCTION_DOMAIN, Outgoing, OutgoingAnswer};
+pub use outgoing::{Callees, FUNCTION_DOMAIN, Outgoing, OutgoingAnswer, REQUEST_ID};
 pub use problem::{Kind, Limit, Problem};
 pub use world::{Interfaces, World};

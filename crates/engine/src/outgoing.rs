@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
+use http::header::{HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -14,6 +15,9 @@ use crate::ctx::CallInfo;
 
 /// Functions are called at `http://NAME` + this.
 pub const FUNCTION_DOMAIN: &str = ".strand.internal";
+
+/// The field of a request that names it, in calls from outside and between functions.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What one write of a guest to a body may hold, in bytes. At most two such
 /// pieces wait for the other side.
@@ -52,7 +56,7 @@ pub(crate) struct HttpHooks {
 }
 
 impl HttpHooks {
-    fn call_function(&self, name: &str, request: http::Request<WasiBody>) -> OutgoingAnswer {
+    fn call_function(&self, name: &str, mut request: http::Request<WasiBody>) -> OutgoingAnswer {
         if !self.callees.granted.contains(name) {
             return denied(Error::HttpRequestDenied);
         }
@@ -62,6 +66,10 @@ impl HttpHooks {
         let Some(dispatch) = self.callees.dispatch.upgrade() else {
             return denied(Error::DestinationUnavailable);
         };
+        // As the gateway does it; ids are visible ASCII, or they were not taken.
+        if let Ok(id) = HeaderValue::from_str(self.call.id.as_str()) {
+            request.headers_mut().insert(REQUEST_ID, id);
+        }
         let call = Call {
             function: FunctionId {
                 app: Arc::clone(&self.call.function.app),

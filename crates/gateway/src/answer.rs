@@ -11,7 +11,7 @@ use http::header::{self, HeaderValue};
 use http::{Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
-use strand_engine::{Body, BodyError, Problem};
+use strand_engine::{Body, BodyError, Problem, REQUEST_ID};
 
 use crate::exchange::Exchange;
 use crate::fields;
@@ -49,7 +49,7 @@ pub(crate) fn seal(
     parts.extensions.clear();
     fields::strip_connection(&mut parts.headers);
     if let Ok(id) = HeaderValue::from_str(exchange.id().as_str()) {
-        parts.headers.insert(fields::REQUEST_ID, id);
+        parts.headers.insert(REQUEST_ID, id);
     }
     let link = exchange.link();
     if !link.http2 && link.shared.draining.load(Ordering::Relaxed) {

@@ -10,11 +10,9 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Version};
 use rand::RngExt as _;
 use rand::rngs::ThreadRng;
-use strand_engine::{Limit, Problem, RequestId, format_bytes};
+use strand_engine::{Limit, Problem, REQUEST_ID, RequestId, format_bytes};
 
 use crate::config::Config;
-
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What an HTTP/2 header list adds to the bytes of each field's name and value
 /// (RFC 9113, section 6.5.2).

@@ -13,7 +13,7 @@ use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use strand_engine::{Body, Call, CommandLine, FunctionId, Problem};
+use strand_engine::{Body, Call, CommandLine, FunctionId, Problem, REQUEST_ID};
 
 use crate::answer::{AnswerBody, empty, seal};
 use crate::exchange::Exchange;
@@ -125,7 +125,7 @@ fn for_function(mut parts: Parts, authority: Authority, exchange: &Exchange) -> 
         parts.headers.insert(header::HOST, host);
     }
     if let Ok(id) = HeaderValue::from_str(exchange.id().as_str()) {
-        parts.headers.insert(fields::REQUEST_ID, id);
+        parts.headers.insert(REQUEST_ID, id);
     }
     parts.extensions.clear();
     let mut whole = uri::Parts::default();
