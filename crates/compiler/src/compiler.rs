@@ -92,8 +92,11 @@ pub enum CompileError {
         /// What the system said.
         source: io::Error,
     },
+    /// The compiler does not take its configuration.
+    #[error("the compiler cannot be set up: {0}")]
+    Setup(String),
     /// Code that was just compiled cannot be mapped.
-    #[error("the compiled code cannot be used: {0}")]
+    #[error("the compiled code does not fit this node: {0}")]
     Map(String),
 }
 
@@ -322,7 +325,7 @@ async fn read_bounded(
 /// compiler may have been mended.
 fn fingerprint() -> Result<String, CompileError> {
     let engine = wasmtime::Engine::new(&strand_engine::base_config())
-        .map_err(|error| CompileError::Map(format!("{error:#}")))?;
+        .map_err(|error| CompileError::Setup(format!("{error:#}")))?;
     let mut hasher = Fingerprint(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.write(WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER);

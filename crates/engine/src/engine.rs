@@ -17,6 +17,9 @@ pub enum EngineError {
     /// Wasmtime refused its configuration.
     #[error("the engine does not start: {0}")]
     Wasmtime(String),
+    /// Code that cannot be mapped.
+    #[error("{0}")]
+    Map(String),
     /// No thread for the ticker.
     #[error("no thread for the engine's clock: {0}")]
     Thread(#[from] std::io::Error),
@@ -85,7 +88,7 @@ impl Engine {
     pub fn load(&self, artifact: &Artifact) -> Result<LoadedComponent, EngineError> {
         crate::mapping::map(&self.wasm, artifact)
             .map(LoadedComponent)
-            .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))
+            .map_err(|error| EngineError::Map(format!("{error:#}")))
     }
 }
 

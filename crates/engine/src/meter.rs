@@ -87,7 +87,7 @@ impl Meter {
         self.used.store(0, Relaxed);
     }
 
-    /// Whether most of the limit is left no more.
+    /// Whether half of the limit is used.
     pub(crate) fn is_half_used(&self) -> bool {
         self.used.load(Relaxed).saturating_add(self.current_poll()) >= self.limit / 2
     }
