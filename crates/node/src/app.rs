@@ -215,7 +215,11 @@ impl AppDir {
     ///
     /// # Errors
     /// With all bindings that do not fit.
-    pub fn check_bindings(&self, bindings: &Bindings, only: Option<&str>) -> Result<(), AppError> {
+    pub(crate) fn check_bindings(
+        &self,
+        bindings: &Bindings,
+        only: Option<&str>,
+    ) -> Result<(), AppError> {
         let wanted = self.wanted(only);
         let found = misbindings(bindings, &self.directive, wanted.values().copied());
         if found.is_empty() {

@@ -38,9 +38,6 @@ pub enum BackendsError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A binding for a resource that the app does not have.
-    #[error("`--bind blobs.{0}=…`: the app has no such resource; it has: {1}")]
-    NoSuchResource(String, String),
     /// The values of `config` and `env`.
     #[error(transparent)]
     Config(#[from] strand_config::Error),
@@ -68,24 +65,18 @@ impl Backends {
         })
     }
 
+    /// What resources are here.
+    pub(crate) fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
     /// Opens the buckets that an app's functions are granted.
     ///
     /// # Errors
-    /// When one cannot be opened, or a binding names no resource of the app.
+    /// When one cannot be opened.
     pub(crate) fn buckets(&self, app: &AppDir) -> Result<BTreeMap<String, Bucket>, BackendsError> {
         let directive = app.directive();
         let resources = &directive.resources.blobs;
-        if let Some(name) = self
-            .bindings
-            .keys()
-            .find(|name| !resources.contains_key(*name))
-        {
-            let names: Vec<_> = resources.keys().map(String::as_str).collect();
-            return Err(BackendsError::NoSuchResource(
-                name.clone(),
-                names.join(", "),
-            ));
-        }
         let mut buckets = BTreeMap::new();
         for name in granted(directive) {
             let bucket = match self.bindings.get(name) {

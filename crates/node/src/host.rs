@@ -152,14 +152,22 @@ impl Host {
         &self.state
     }
 
-    /// Opens the back ends that an app's functions are granted, to tell before anything long is
-    /// begun if one is not to be had.
+    /// Opens the back ends that the functions are granted (one and those that it calls, or all),
+    /// to tell before anything long is begun if one is not to be had.
     ///
     /// # Errors
-    /// When one cannot be opened.
-    pub fn check_backends(&self, app: &AppDir) -> Result<(), AppError> {
-        self.backends.buckets(app)?;
-        Ok(())
+    /// With all bindings that do not fit the app, or when a back end cannot be opened.
+    pub fn check_backends(&self, app: &AppDir, only: Option<&str>) -> Result<(), AppError> {
+        self.buckets(app, only).map(drop)
+    }
+
+    fn buckets(
+        &self,
+        app: &AppDir,
+        only: Option<&str>,
+    ) -> Result<BTreeMap<String, Bucket>, AppError> {
+        app.check_bindings(self.backends.bindings(), only)?;
+        Ok(self.backends.buckets(app)?)
     }
 
     /// Loads an app's functions: those that are named, or all.
@@ -188,7 +196,7 @@ impl Host {
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(app.invalid(diagnostics));
         }
-        let buckets = self.backends.buckets(app)?;
+        let buckets = self.buckets(app, only)?;
         let loaded = join_all(
             files
                 .iter()

@@ -34,12 +34,10 @@ fn bindings(args: &NodeArgs) -> Bindings {
         .collect()
 }
 
-/// Reads an app's Directive for a node that will run a function or all.
-fn read_app(dir: &Path, args: &NodeArgs, only: Option<&str>) -> Result<AppDir> {
+/// Reads an app's Directive for a node with these bindings.
+fn read_app(dir: &Path, args: &NodeArgs) -> Result<AppDir> {
     let bindings = bindings(args);
-    let app = AppDir::read(dir, &|name| bindings.contains_key(name))?;
-    app.check_bindings(&bindings, only)?;
-    Ok(app)
+    Ok(AppDir::read(dir, &|name| bindings.contains_key(name))?)
 }
 
 fn open_host(args: &NodeArgs) -> Result<Host> {

@@ -21,7 +21,7 @@ use crate::report;
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     // What the guest says on its standard error and in its log.
     let _telemetry = strand_telemetry::init(Format::Auto, "warn,guest=trace")?;
-    let app = super::read_app(&args.dir, &args.node, Some(&args.function))?;
+    let app = super::read_app(&args.dir, &args.node)?;
     let directive = app.directive();
     if !directive.functions.contains_key(&args.function) {
         let names: Vec<_> = directive.functions.keys().map(String::as_str).collect();
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     // Before the long step: a bucket that is not there should be told at once.
     let host = super::open_host(&args.node)?;
-    host.check_backends(&app)?;
+    host.check_backends(&app, Some(&args.function))?;
     if !args.no_build {
         build_functions(&app)?;
     }

@@ -14,14 +14,14 @@ use crate::report;
 
 pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
     let telemetry = strand_telemetry::init(Format::Auto, "info")?;
-    let app = super::read_app(&args.app.dir, &args.node, None)?;
+    let app = super::read_app(&args.app.dir, &args.node)?;
     report::warnings(&app, app.warnings());
     // Before the long steps: a port that is taken, or a bucket that is not there, should be
     // told at once.
     let listener = listen(args.listen, "--listen")?;
     let admin = listen(args.admin, "--admin")?;
     let host = super::open_host(&args.node)?;
-    host.check_backends(&app)?;
+    host.check_backends(&app, None)?;
     if !args.no_build {
         build_functions(&app)?;
     }
