@@ -6,7 +6,7 @@ use anyhow::Result;
 use strand_builder::run_within;
 
 use crate::session::Session;
-use crate::soak;
+use crate::tools;
 
 /// What is installed: its options are not the same in all versions.
 const VERSION: &str = "0.20.2";
@@ -16,7 +16,7 @@ const FETCH_LIMIT: Duration = Duration::from_secs(180);
 
 /// Licences and sources of what we depend on, where cargo-deny is installed.
 pub(crate) fn dependencies(session: &Session) -> Result<()> {
-    if soak::has_tool(session, "deny") {
+    if tools::is_there(session, "deny") {
         return licences_and_sources(session);
     }
     session.headline("Skipping", "licences and sources of dependencies");
@@ -27,7 +27,7 @@ pub(crate) fn dependencies(session: &Session) -> Result<()> {
 /// As [`dependencies`], after installing cargo-deny if it is not there, and advisories as well
 /// where their database can be had.
 pub(crate) fn run(session: &Session) -> Result<()> {
-    soak::ensure_tool(session, "deny", Some(VERSION))?;
+    tools::ensure(session, "deny", Some(VERSION))?;
     licences_and_sources(session)?;
     advisories(session)
 }

@@ -12,6 +12,7 @@ mod peers;
 mod session;
 mod soak;
 mod test;
+mod tools;
 mod up;
 
 use std::process::ExitCode;

@@ -1,14 +1,13 @@
 //! What takes longer than CI has. Each is run before what it checks is called done.
 
 use std::ffi::OsString;
-use std::process::Command;
 
 use anyhow::{Result, bail};
-use strand_builder::forget_outer_cargo;
 
 use crate::guests;
 use crate::peers;
 use crate::session::Session;
+use crate::tools;
 
 /// The parser's fuzz target, in a folder of its own workspace.
 const FUZZED: &str = "crates/directive";
@@ -55,7 +54,7 @@ fn reads(session: &Session, name: &str) -> Result<()> {
 }
 
 fn fuzz(session: &Session, arguments: &[OsString]) -> Result<()> {
-    ensure_tool(session, "fuzz", None)?;
+    tools::ensure(session, "fuzz", None)?;
     let mut cargo = session.cargo();
     cargo
         .current_dir(session.root.join(FUZZED))
@@ -70,7 +69,7 @@ fn fuzz(session: &Session, arguments: &[OsString]) -> Result<()> {
 }
 
 fn mutants(session: &Session, arguments: &[OsString]) -> Result<()> {
-    ensure_tool(session, "mutants", None)?;
+    tools::ensure(session, "mutants", None)?;
     for (package, files) in MUTATED {
         let mut cargo = session.cargo();
         cargo
@@ -86,29 +85,4 @@ fn mutants(session: &Session, arguments: &[OsString]) -> Result<()> {
         session.run("Mutating", package, &mut cargo)?;
     }
     Ok(())
-}
-
-/// Sees to it that `cargo NAME` is there; where it is not, that version or else the newest comes.
-pub(crate) fn ensure_tool(session: &Session, name: &str, version: Option<&str>) -> Result<()> {
-    if has_tool(session, name) {
-        return Ok(());
-    }
-    let package = format!("cargo-{name}");
-    let mut cargo = Command::new("cargo");
-    forget_outer_cargo(&mut cargo);
-    cargo
-        .args(["install", &package, "--locked"])
-        .args(version.map(|version| format!("--version={version}")))
-        .env_remove("CARGO_TARGET_DIR");
-    let what = format!("{package}, which takes minutes");
-    session.run("Installing", &what, &mut cargo)
-}
-
-/// Whether there is a `cargo NAME`.
-pub(crate) fn has_tool(session: &Session, name: &str) -> bool {
-    session
-        .cargo()
-        .args([name, "--version"])
-        .output()
-        .is_ok_and(|output| output.status.success())
 }
