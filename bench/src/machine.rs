@@ -23,6 +23,20 @@ pub(crate) struct Machine {
     pub(crate) load_average: f64,
 }
 
+#[cfg(test)]
+impl Machine {
+    /// One for tests of reports.
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            processor: "P".into(),
+            cores: 2,
+            kernel: "6".into(),
+            memory: 1 << 30,
+            load_average: 0.0,
+        }
+    }
+}
+
 impl Machine {
     /// This machine.
     pub(crate) fn look() -> Result<Self> {

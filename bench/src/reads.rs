@@ -392,13 +392,7 @@ mod tests {
             max: median,
         };
         let report = |wgsim| Report {
-            machine: Machine {
-                processor: "P".into(),
-                cores: 2,
-                kernel: "6".into(),
-                memory: 1 << 30,
-                load_average: 0.0,
-            },
+            machine: Machine::of_tests(),
             isolation: "an instance per request",
             server_command: "strand up".to_owned(),
             curl_command: "curl".to_owned(),

@@ -286,13 +286,7 @@ mod tests {
             call: times(call),
         };
         let report = |in_process| Report {
-            machine: Machine {
-                processor: "P".into(),
-                cores: 2,
-                kernel: "6".into(),
-                memory: 1 << 30,
-                load_average: 0.0,
-            },
+            machine: Machine::of_tests(),
             isolation: "an instance per request",
             starts: STARTS,
             first_answer_ms: Spread {

@@ -116,3 +116,26 @@ pub fn expect_problem(reply: &Reply, what: &str, status: u16, name: &str, limit:
         );
     }
 }
+
+/// A guest with the limits of [`ATTACKS`], and its neighbours. `instance` is that field of the
+/// Directive.
+pub fn spec(guest: &str, instance: &str) -> String {
+    format!(
+        "
+  functions:
+    hostile:
+      source: {{ file: {guest}.wasm }}
+      limits: {{ memory: 160Mi, cpu: 500ms, wall: 2s, concurrency: 4, body: 1Mi }}
+      instance: {instance}
+      grants: {{ functions: [hostile] }}
+    task: {{ source: {{ file: hostile-task.wasm }}, limits: {{ cpu: 300ms, wall: 2s }} }}
+    command: {{ source: {{ file: hostile-command.wasm }}, limits: {{ cpu: 300ms, wall: 2s }} }}
+    neighbour: {{ source: {{ file: hello-http02.wasm }} }}
+  routes:
+    - {{ path: \"/{{*rest}}\", function: hostile }}
+    - {{ path: /task, function: task }}
+    - {{ path: \"/command/{{what}}\", function: command, command: {{ args: [\"{{path.what}}\"], contentType: text/plain }} }}
+    - {{ path: /neighbour, function: neighbour }}
+"
+    )
+}

@@ -15,7 +15,7 @@ mod server;
 pub use app::TestApp;
 pub use browser::Browser;
 pub use genome::{Draws, write_genome};
-pub use reads::{reads_app, reads_example};
+pub use reads::{reads_app, reads_example, serve_from_s3};
 pub use server::{Reply, Server, Signal, client, client_http2, read, run};
 
 use std::env;

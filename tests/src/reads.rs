@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{TestApp, guest};
+use strand_s3_server::S3Server;
+
+use crate::{Server, TestApp, guest};
 
 /// The example's folder.
 pub fn reads_example() -> PathBuf {
@@ -33,4 +35,16 @@ pub fn reads_app() -> TestApp {
     let lambda = fs::read(example.join("genomes/lambda.fa")).unwrap();
     app.write("genomes/lambda.fa", lambda);
     app
+}
+
+/// The app on an S3 server, its genomes in the bucket's folder `genomes`.
+pub fn serve_from_s3(app: &TestApp, s3: &S3Server) -> Server {
+    let endpoint = s3.endpoint();
+    let env = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", strand_s3_server::ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", strand_s3_server::SECRET_KEY),
+    ];
+    let bind = ["--bind", "blobs.genomes=s3://bucket/genomes"];
+    Server::start_with_env(app.path(), &bind, &env)
 }

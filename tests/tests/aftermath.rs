@@ -4,30 +4,14 @@
 
 use std::time::Duration;
 
-use strand_tests::hostile::ATTACKS;
+use strand_tests::hostile::{ATTACKS, spec};
 use strand_tests::{Server, TestApp};
 
 /// What a node that idles must have come back to after so long.
 const IDLE: Duration = Duration::from_secs(10);
 
 async fn leaves_nothing_behind(guest: &str) {
-    let app = TestApp::new(&format!(
-        "
-  functions:
-    hostile:
-      source: {{ file: {guest}.wasm }}
-      limits: {{ memory: 160Mi, cpu: 500ms, wall: 2s, concurrency: 4, body: 1Mi }}
-      grants: {{ functions: [hostile] }}
-    task: {{ source: {{ file: hostile-task.wasm }}, limits: {{ cpu: 300ms, wall: 2s }} }}
-    command: {{ source: {{ file: hostile-command.wasm }}, limits: {{ cpu: 300ms, wall: 2s }} }}
-    neighbour: {{ source: {{ file: hello-http02.wasm }} }}
-  routes:
-    - {{ path: \"/{{*rest}}\", function: hostile }}
-    - {{ path: /task, function: task }}
-    - {{ path: \"/command/{{what}}\", function: command, command: {{ args: [\"{{path.what}}\"] }} }}
-    - {{ path: /neighbour, function: neighbour }}
-"
-    ));
+    let app = TestApp::new(&spec(guest, "{ reuse: 1 }"));
     let server = Server::start(app.path(), &[]);
     suite(&server, guest).await;
     let before = Marks::after_idling(&server).await;

@@ -4,31 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use strand_tests::hostile::{ATTACKS, expect_problem};
+use strand_tests::hostile::{ATTACKS, expect_problem, spec};
 use strand_tests::{Server, TestApp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-/// A guest with tight limits, and its neighbours.
-fn spec(guest: &str, instance: &str) -> String {
-    format!(
-        "
-  functions:
-    hostile:
-      source: {{ file: {guest}.wasm }}
-      limits: {{ memory: 160Mi, cpu: 500ms, wall: 2s, concurrency: 4, body: 1Mi }}
-      instance: {instance}
-      grants: {{ functions: [hostile] }}
-    task: {{ source: {{ file: hostile-task.wasm }}, limits: {{ cpu: 300ms, wall: 2s }} }}
-    command: {{ source: {{ file: hostile-command.wasm }}, limits: {{ cpu: 300ms, wall: 2s }} }}
-    neighbour: {{ source: {{ file: hello-http02.wasm }} }}
-  routes:
-    - {{ path: \"/{{*rest}}\", function: hostile }}
-    - {{ path: /task, function: task }}
-    - {{ path: \"/command/{{what}}\", function: command, command: {{ args: [\"{{path.what}}\"], contentType: text/plain }} }}
-    - {{ path: /neighbour, function: neighbour }}
-"
-    )
-}
 
 const GUESTS: [&str; 2] = ["hostile02", "hostile03"];
 

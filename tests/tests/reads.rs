@@ -13,7 +13,7 @@ use serde_json::json;
 use strand_s3_server::S3Server;
 use strand_tests::{
     Draws, Reply, Server, TestApp, allowed_to_miss, client, read, reads_app, reads_example,
-    write_genome,
+    serve_from_s3, write_genome,
 };
 use tokio::task::JoinSet;
 
@@ -419,18 +419,6 @@ async fn wrong_requests_are_told_what_is_wrong() {
     assert!(page.text().contains("<form"));
 }
 
-/// The app on an S3 server, its genomes in the bucket's folder `genomes`.
-async fn on_s3(app: &TestApp, s3: &S3Server) -> Server {
-    let endpoint = s3.endpoint();
-    let env = [
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-        ("AWS_ACCESS_KEY_ID", strand_s3_server::ACCESS_KEY),
-        ("AWS_SECRET_ACCESS_KEY", strand_s3_server::SECRET_KEY),
-    ];
-    let bind = ["--bind", "blobs.genomes=s3://bucket/genomes"];
-    Server::start_with_env(app.path(), &bind, &env)
-}
-
 /// Byte ranges that were sent of an object, by their first byte.
 fn ranges(s3: &S3Server, key: &str) -> Vec<(u64, u64)> {
     let mut ranges: Vec<_> = s3
@@ -466,7 +454,7 @@ async fn the_same_app_reads_from_s3_each_byte_once() {
         );
     }
     let s3 = S3Server::start(bucket.path()).await.unwrap();
-    let far = on_s3(&app, &s3).await;
+    let far = serve_from_s3(&app, &s3);
     let near = Server::start(app.path(), &[]);
     let path = "/reads?reference=big&n=5000&seed=7";
     let reply = far.get(path).await;
@@ -509,7 +497,7 @@ async fn a_cold_start_of_many_builds_one_index() {
         let directive = fs::read_to_string(app.path().join("directive.yaml")).unwrap();
         assert_eq!(directive.matches("queue: 16").count(), 1);
         app.write("directive.yaml", directive.replace("queue: 16", queue));
-        let server = on_s3(&app, &s3).await;
+        let server = serve_from_s3(&app, &s3);
         let replies = ask_all_at_once(&server).await;
         for reply in &replies {
             assert_eq!(reply.status, 200, "{queue}: {reply:?}");
@@ -532,7 +520,7 @@ async fn an_s3_server_that_dies_ends_the_request_and_no_other() {
     fs::create_dir_all(&folder).unwrap();
     write_genome(&folder.join("big.fa"), "big", 20_000_000, 7).unwrap();
     let mut s3 = S3Server::start(bucket.path()).await.unwrap();
-    let server = on_s3(&app, &s3).await;
+    let server = serve_from_s3(&app, &s3);
     let path = "/reads?reference=big&n=1000&seed=7";
     let whole = server.get(path).await;
     assert_eq!(whole.status, 200, "{whole:?}");

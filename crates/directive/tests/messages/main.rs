@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod additions;
 mod app;
 mod components;
 mod files;

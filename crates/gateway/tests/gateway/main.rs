@@ -6,6 +6,7 @@
 mod access;
 mod client;
 mod drain;
+mod faults;
 mod frames;
 mod limits;
 mod memory;

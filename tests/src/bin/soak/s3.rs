@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use strand_s3_server::S3Server;
-use strand_tests::{Server, reads_app};
+use strand_tests::{reads_app, serve_from_s3};
 
 use crate::chromosome::{self, NAME, mebibytes};
 
@@ -14,14 +14,7 @@ pub(crate) async fn run() {
     let sequence = chromosome::write(&bucket.path().join("bucket/genomes"));
     let key = format!("bucket/genomes/{NAME}.fa");
     let mut s3 = S3Server::start(bucket.path()).await.unwrap();
-    let endpoint = s3.endpoint();
-    let env = [
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-        ("AWS_ACCESS_KEY_ID", strand_s3_server::ACCESS_KEY),
-        ("AWS_SECRET_ACCESS_KEY", strand_s3_server::SECRET_KEY),
-    ];
-    let bind = ["--bind", "blobs.genomes=s3://bucket/genomes"];
-    let server = Server::start_with_env(app.path(), &bind, &env);
+    let server = serve_from_s3(&app, &s3);
     let path = chromosome::path("1");
 
     let begun = Instant::now();
