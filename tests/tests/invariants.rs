@@ -37,9 +37,10 @@ fn unsafe_stands_in_one_module() {
     let allowing: Vec<_> = files
         .iter()
         .filter(|path| {
-            fs::read_to_string(path)
-                .unwrap()
-                .contains("allow(unsafe_code)")
+            let text = fs::read_to_string(path).unwrap();
+            ["allow(unsafe_code", "expect(unsafe_code"]
+                .iter()
+                .any(|exception| text.contains(exception))
         })
         .map(|path| path.strip_prefix(&root).unwrap().to_owned())
         .collect();
@@ -67,4 +68,57 @@ fn the_serving_process_has_no_way_to_compile() {
         .map(|path| path.strip_prefix(&root).unwrap().to_owned())
         .collect();
     assert_eq!(compiling, [Path::new("crates/compiler/src/child.rs")]);
+}
+
+#[test]
+fn the_engine_opens_nothing_of_an_app_s() {
+    let root = workspace();
+    let mut files = Vec::new();
+    sources(&root.join("crates/engine/src"), &mut files);
+    let opening: Vec<_> = files
+        .iter()
+        .filter(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            ["std::fs", "std::net", "tokio::fs", "tokio::net", "cap_std"]
+                .iter()
+                .any(|way| text.contains(way))
+        })
+        .map(|path| path.strip_prefix(&root).unwrap().to_owned())
+        .collect();
+    // Both look at the system: whether there is swap, and memory that is a file.
+    let looking = [
+        "crates/engine/src/config.rs",
+        "crates/engine/src/mapping.rs",
+    ];
+    assert!(
+        opening
+            .iter()
+            .all(|file| looking.iter().any(|look| file == Path::new(look))),
+        "{opening:?}"
+    );
+}
+
+/// What ARCHITECTURE.md says that a test holds, one does.
+#[test]
+fn the_tests_that_are_named_are_there() {
+    let root = workspace();
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let mut named = 0;
+    for name in text.split('`').skip(1).step_by(2) {
+        let parts: Vec<&str> = name.split("::").collect();
+        let (folder, test) = match parts[..] {
+            [file, test] => (format!("tests/tests/{file}.rs"), test),
+            [krate, module, "tests", test] => (format!("crates/{krate}/src/{module}.rs"), test),
+            _ => continue,
+        };
+        let Ok(source) = fs::read_to_string(root.join(&folder)) else {
+            continue;
+        };
+        named += 1;
+        assert!(
+            source.contains(&format!("fn {test}(")),
+            "`{name}`: there is no such test in {folder}"
+        );
+    }
+    assert!(named >= 15, "{named} tests are named");
 }
