@@ -1,6 +1,6 @@
 //! The kernel of Strand: loads, links, limits and runs WebAssembly functions.
 //!
-//! It opens no socket and no file, knows no app format and has no compiler:
+//! It opens no socket and no file of an app's, knows no app format and has no compiler:
 //! artefacts come in sealed ([`ArtifactKey`]), grants as [`Capability`] objects,
 //! requests as [`Call`]s, and answers go out as streamed HTTP responses or as a
 //! [`Problem`].
