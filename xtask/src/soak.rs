@@ -79,6 +79,8 @@ fn mutants(session: &Session, arguments: &[OsString]) -> Result<()> {
         let mut cargo = session.cargo();
         cargo
             .env("CARGO_TARGET_DIR", &target)
+            // Nobody debugs a mutant, and each is linked anew.
+            .env("CARGO_PROFILE_DEV_DEBUG", "none")
             .args(["mutants", "--package", package, "--output"])
             .arg(&output);
         for file in files {
