@@ -66,7 +66,7 @@ impl<'t> Text<'t> {
         let line = self.lines.partition_point(|&start| start <= range.start);
         // Line 1 starts at 0, so at least one line starts at or before any byte.
         let line_start = self.lines[line - 1];
-        let chars_before = |byte: usize| self.chars.partition_point(|&start| start < byte);
+        let chars_before = |byte: usize| self.chars.binary_search(&byte).unwrap_or_else(|at| at);
         Span {
             line,
             column: chars_before(range.start) - chars_before(line_start) + 1,

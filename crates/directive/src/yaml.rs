@@ -5,6 +5,7 @@
 //! of keys.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -137,7 +138,7 @@ struct Builder<'b, 't> {
     problems: &'b mut Vec<Diagnostic>,
     open: Vec<Open>,
     root: Option<Rc<Node>>,
-    anchors: BTreeMap<usize, Rc<Node>>,
+    anchors: BTreeMap<NonZeroUsize, Rc<Node>>,
     nodes: usize,
 }
 
@@ -212,7 +213,8 @@ impl<'b, 't> Builder<'b, 't> {
                     )?;
                 }
                 Event::Alias(anchor) => {
-                    let Some(node) = self.anchors.get(&anchor).cloned() else {
+                    let anchored = NonZeroUsize::new(anchor).and_then(|key| self.anchors.get(&key));
+                    let Some(node) = anchored.cloned() else {
                         return Err(self.error(
                             range,
                             "this alias stands inside the value that it repeats".to_owned(),
@@ -289,8 +291,8 @@ impl<'b, 't> Builder<'b, 't> {
         let span = node.span.clone();
         self.count(1, &span)?;
         let node = Rc::new(node);
-        // The parser numbers anchors from 1.
-        if anchor > 0 {
+        // The parser numbers anchors from 1; 0 says that there is none.
+        if let Some(anchor) = NonZeroUsize::new(anchor) {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
         self.attach(node, &span)

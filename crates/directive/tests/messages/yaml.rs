@@ -283,6 +283,15 @@ fn aliases_are_bounded() {
             split the app into several apps
     "#]],
     );
+    // The file, its two keys, and two lists; an alias of an empty list counts as one, too.
+    check(
+        &format!("a: &a []\nb: [{}]", vec!["*a"; 19_996].join(",")),
+        expect![[r#"
+            error 1:1 |a: &a []|
+              more than 20000 values, aliases counted as often as they are used
+                split the app into several apps
+        "#]],
+    );
     let mut tower = "l0: &l0 [x]\n".to_owned();
     for level in 1..100 {
         tower += &format!("l{level}: &l{level} [*l{}]\n", level - 1);
