@@ -95,6 +95,7 @@ mod tests {
     #[test]
     fn what_is_dropped_is_given_back() {
         let budget = MemoryBudget::new(100);
+        assert_eq!((budget.limit(), budget.used()), (100, 0));
         let mut a = budget.empty_reservation();
         let mut b = budget.empty_reservation();
         assert!(a.grow(60));

@@ -266,6 +266,8 @@ mod tests {
         assert!(!l.table_growing(0, 60, Some(50)).expect("refuses"));
         assert!(l.refusal().is_none());
         assert_eq!(l.memory_in_use(), 0);
+        assert!(l.memory_growing(0, 500, Some(500)).expect("grows"));
+        assert!(l.table_growing(0, 50, Some(50)).expect("grows"));
     }
 
     #[test]

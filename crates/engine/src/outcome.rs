@@ -259,3 +259,6 @@ impl http_body::Body for LimitedBody {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

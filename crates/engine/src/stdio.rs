@@ -250,3 +250,6 @@ impl OutputStream for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
