@@ -52,8 +52,9 @@ pub(crate) fn seal(
         parts.headers.insert(REQUEST_ID, id);
     }
     let link = exchange.link();
-    if !link.http2 && link.shared.draining.load(Ordering::Relaxed) {
-        // hyper may not have been told yet, if this request came at the same time.
+    // hyper may not have been told yet, if this request came at the same time.
+    let draining = link.shared.draining.load(Ordering::Relaxed);
+    if !link.http2 && (draining || exchange.ends_connection()) {
         let close = HeaderValue::from_static("close");
         parts.headers.insert(header::CONNECTION, close);
     }

@@ -58,7 +58,8 @@ pub struct Config {
 
 impl Config {
     /// Descriptors that are left to what is no connection of a client's: files and
-    /// blobs that are sent, functions' own connections, listeners, memory.
+    /// blobs that are sent, functions' own connections, listeners, memory. Files that
+    /// are sent may take half of them.
     pub const DESCRIPTORS: u64 = 512;
 
     /// What a request holds of the node's memory budget, from its header to the last

@@ -1,4 +1,4 @@
-//! How many descriptors the process may have, and how many of them are clients'.
+//! How many descriptors the process may have, and how many of them clients may take.
 
 use std::io;
 
@@ -43,9 +43,25 @@ pub(crate) fn connections(wanted: usize) -> usize {
     wanted.min(most)
 }
 
+/// So many files may be open for answers at once: half of what connections leave. The
+/// other half stays for blobs, functions' own connections, and what the node itself opens.
+pub(crate) fn files() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current;
+    most_files(descriptors.unwrap_or(u64::MAX))
+}
+
 fn most(descriptors: u64) -> usize {
-    let others = Config::DESCRIPTORS.min(descriptors / 2);
-    usize::try_from(descriptors - others).unwrap_or(usize::MAX)
+    let connections = descriptors - others(descriptors);
+    usize::try_from(connections).unwrap_or(usize::MAX)
+}
+
+fn most_files(descriptors: u64) -> usize {
+    usize::try_from(others(descriptors) / 2).unwrap_or(usize::MAX)
+}
+
+/// What connections leave.
+fn others(descriptors: u64) -> u64 {
+    Config::DESCRIPTORS.min(descriptors / 2)
 }
 
 #[cfg(test)]
@@ -54,15 +70,16 @@ mod tests {
 
     #[test]
     fn others_have_their_descriptors() {
-        for (descriptors, expected) in [
-            (0, 0),
-            (1, 1),
-            (256, 128),
-            (1024, 512),
-            (4096, 3584),
-            (1 << 20, (1 << 20) - 512),
+        for (descriptors, connections, files) in [
+            (0, 0, 0),
+            (1, 1, 0),
+            (256, 128, 64),
+            (1024, 512, 256),
+            (4096, 3584, 256),
+            (1 << 20, (1 << 20) - 512, 256),
         ] {
-            assert_eq!(most(descriptors), expected, "{descriptors}");
+            assert_eq!(most(descriptors), connections, "{descriptors}");
+            assert_eq!(most_files(descriptors), files, "{descriptors}");
         }
     }
 
@@ -76,5 +93,6 @@ mod tests {
         assert_eq!(raise_descriptor_limit().unwrap(), raised);
         assert_eq!(connections(usize::MAX), most(raised));
         assert_eq!(connections(1), 1);
+        assert_eq!(files(), most_files(raised));
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Exchange {
     inbound: Option<Arc<Inbound>>,
     bytes_out: u64,
     complete: bool,
+    ends_connection: bool,
     /// Whether it holds its part of the node's memory.
     holds: bool,
 }
@@ -49,6 +50,7 @@ impl Exchange {
             inbound: None,
             bytes_out: 0,
             complete: false,
+            ends_connection: false,
             holds: false,
         })
     }
@@ -83,6 +85,25 @@ impl Exchange {
 
     pub(crate) fn receives(&mut self, inbound: Arc<Inbound>) {
         self.inbound = Some(inbound);
+    }
+
+    /// Nothing that the client sends after this request is to be read.
+    pub(crate) fn end_connection(&mut self) {
+        self.ends_connection = true;
+        self.link.leave_unread();
+    }
+
+    /// Whether the connection must not go on after the answer. hyper may know of more
+    /// reasons.
+    pub(crate) fn ends_connection(&self) -> bool {
+        let inbound = self.inbound.as_ref();
+        self.ends_connection || inbound.is_some_and(|inbound| inbound.has_failed())
+    }
+
+    /// Whether nobody will read the rest of the request's body.
+    pub(crate) fn gave_body_up(&self) -> bool {
+        let inbound = self.inbound.as_ref();
+        inbound.is_some_and(|inbound| inbound.is_given_up())
     }
 
     /// The answer's head goes out.

@@ -135,6 +135,24 @@ fn is_host_and_port(authority: &Authority) -> bool {
         })
 }
 
+/// Refuses a body in another coding than `chunked`, and in that one twice. hyper undoes
+/// the last coding alone, and functions do not get the field: they could not tell what
+/// they are given, and what stands in front of the node may see another end of the body.
+pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
+    let Some(coding) = codings.next() else {
+        return Ok(());
+    };
+    let coding = coding.as_bytes().trim_ascii();
+    if coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() {
+        return Ok(());
+    }
+    Err(Problem::bad_request(
+        "transfer-encoding",
+        "the request's `Transfer-Encoding` is not `chunked` and nothing else",
+    ))
+}
+
 /// Refuses an HTTP/2 request whose header is too large. HTTP/1.1 ones hyper refuses.
 pub(crate) fn check_size(parts: &Parts, config: &Config) -> Result<(), Problem> {
     if parts.headers.len() > config.header_fields {
@@ -332,6 +350,35 @@ mod tests {
                 expected,
                 "{version:?} {uri} {fields:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_body_is_chunked_once_or_not_at_all() {
+        let check = |values: &[&str]| {
+            let fields: Vec<(&str, &str)> = values
+                .iter()
+                .map(|value| ("transfer-encoding", *value))
+                .collect();
+            check_coding(&headers(&fields)).is_ok()
+        };
+        for good in [&["chunked"][..], &["Chunked"], &[" \tCHUNKED\t "], &[]] {
+            assert!(check(good), "{good:?}");
+        }
+        for bad in [
+            &["gzip, chunked"][..],
+            &["chunked, chunked"],
+            &["gzip", "chunked"],
+            &["chunked", "chunked"],
+            &["chunked", ""],
+            &[", chunked"],
+            &["chunked;q=1"],
+            &["identity"],
+            &["xchunked"],
+            &["ä"],
+            &[""],
+        ] {
+            assert!(!check(bad), "{bad:?}");
         }
     }
 

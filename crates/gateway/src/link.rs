@@ -10,6 +10,7 @@ use strand_telemetry::{AccessLog, Metrics};
 use crate::config::Config;
 use crate::exchange::Exchange;
 use crate::routing::RoutingTable;
+use crate::static_files::Places;
 use crate::stream::StreamProgress;
 
 /// What all connections share.
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) access: AccessLog,
     /// What requests in flight are charged to.
     pub(crate) budget: Option<Arc<MemoryBudget>>,
+    /// Of files that are open for answers.
+    pub(crate) files: Places,
     pub(crate) draining: AtomicBool,
 }
 

@@ -1,7 +1,7 @@
 //! A request's body on its way to a function.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,12 +21,23 @@ pub(crate) struct Inbound {
     bytes: AtomicU64,
     problem: OnceLock<Problem>,
     failed: Notify,
+    given_up: AtomicBool,
 }
 
 impl Inbound {
     /// Bytes that were read.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether its client was too slow.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.problem.get().is_some()
+    }
+
+    /// Whether nobody holds it any more, though it was not read to its end.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     /// Waits for the client to be too slow; for one task.
@@ -160,6 +171,7 @@ impl http_body::Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.ended && !self.incoming.is_end_stream() {
+            self.inbound.given_up.store(true, Ordering::Relaxed);
             self.link.leave_unread();
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strand_engine::{Dispatch, MemoryBudget};
 use strand_telemetry::{AccessLog, Metrics};
@@ -20,10 +20,14 @@ use crate::connection::{self, Control};
 use crate::descriptors;
 use crate::link::Shared;
 use crate::routing::RoutingTable;
+use crate::static_files::Places;
 
 /// How long to wait when the system has no descriptor or memory for a connection:
 /// trying again at once would only burn time.
 const STARVED: Duration = Duration::from_millis(100);
+
+/// How often to say of the acceptor what may be so for long: it tries many times a second.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long cut connections have to be gone. Longer, and a thread is stuck.
 const CUT: Duration = Duration::from_secs(5);
@@ -68,6 +72,21 @@ impl Drop for Place {
     }
 }
 
+/// When something was said that is not to be said all the time.
+#[derive(Default)]
+struct Said(Option<Instant>);
+
+impl Said {
+    /// Whether it is time to say it, which is done then.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.0.is_none_or(|last| now - last >= SAY_AGAIN);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
 impl Gateway {
     /// A gateway that calls functions through `dispatch`.
     pub fn new(
@@ -85,6 +104,7 @@ impl Gateway {
                 metrics,
                 access,
                 budget: None,
+                files: Places::new(descriptors::files()),
                 draining: AtomicBool::new(false),
             },
         }
@@ -151,14 +171,15 @@ async fn accept(
 ) {
     let limit = shared.config.max_connections;
     let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    let (mut full, mut failing) = (Said::default(), Said::default());
     loop {
-        let Some(permit) = place(&places, limit).await else {
+        let Some(permit) = place(&places, limit, &mut full).await else {
             return;
         };
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                failed_to_accept(&error).await;
+                failed_to_accept(&error, &mut failing).await;
                 continue;
             }
         };
@@ -192,14 +213,20 @@ async fn accept(
 
 /// Waits for room for a connection; `None` never comes, as nobody closes the
 /// semaphore.
-async fn place(places: &Arc<Semaphore>, limit: usize) -> Option<OwnedSemaphorePermit> {
+async fn place(
+    places: &Arc<Semaphore>,
+    limit: usize,
+    full: &mut Said,
+) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
         return Some(permit);
     }
-    tracing::warn!(
-        limit,
-        "as many connections as allowed are open; more have to wait"
-    );
+    if full.is_due(Instant::now()) {
+        tracing::warn!(
+            limit,
+            "as many connections as allowed are open; more have to wait"
+        );
+    }
     Arc::clone(places).acquire_owned().await.ok()
 }
 
@@ -226,12 +253,14 @@ fn here(stream: TcpStream, write_timeout: Duration) -> io::Result<TcpStream> {
     TcpStream::from_std(stream.into_std()?)
 }
 
-async fn failed_to_accept(error: &io::Error) {
+async fn failed_to_accept(error: &io::Error, failing: &mut Said) {
     match error.kind() {
         // The client went before it was its turn.
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
         _ => {
-            tracing::warn!(%error, "no connection can be accepted; trying again");
+            if failing.is_due(Instant::now()) {
+                tracing::warn!(%error, "no connection can be accepted; trying again");
+            }
             sleep(STARVED).await;
         }
     }
@@ -250,4 +279,19 @@ async fn drain(control: &Control, deadline: Duration) -> Drained {
         tracing::error!(stuck, "cut connections did not end: a thread is stuck");
     }
     Drained { cut }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_is_said_now_and_then() {
+        let mut said = Said::default();
+        let start = Instant::now();
+        let due: Vec<u32> = (0..300_u32)
+            .filter(|turn| said.is_due(start + STARVED * *turn))
+            .collect();
+        assert_eq!(due, [0, 100, 200]);
+    }
 }

@@ -13,7 +13,8 @@ use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use strand_engine::{Body, Call, CommandLine, FunctionId, Problem, REQUEST_ID};
+use strand_engine::{Body, Call, CommandLine, FunctionId, Limit, Problem, REQUEST_ID};
+use tokio::task::yield_now;
 
 use crate::answer::{AnswerBody, empty, seal};
 use crate::exchange::Exchange;
@@ -37,10 +38,19 @@ pub(crate) async fn handle(
     let response = match answer(&mut exchange, parts, incoming).await {
         Ok(response) => response,
         Err(problem) => {
+            if problem.limit_reached() == Some(Limit::Body) {
+                // Whoever holds the body may not have dropped it yet.
+                exchange.end_connection();
+            }
             exchange.failed(problem.clone());
             problem.into_response(exchange.id())
         }
     };
+    if !link.http2 && exchange.gave_body_up() {
+        // hyper looks whether the rest is there already. If not, it ends the connection
+        // after this answer, and says so if it knows before the answer begins.
+        yield_now().await;
+    }
     Ok(seal(exchange, response, progress))
 }
 
@@ -63,6 +73,8 @@ async fn answer(
         exchange.receives(Arc::clone(&inbound));
         (body.boxed_unsync(), Some(inbound))
     };
+    // First of all: with another coding it is in doubt where the request ends.
+    fields::check_coding(&parts.headers).inspect_err(|_| exchange.end_connection())?;
     if link.shared.draining.load(Ordering::Relaxed) {
         return Err(Problem::draining());
     }
@@ -90,7 +102,7 @@ async fn answer(
         }
         Plan::Send(root, file) => {
             drop(body);
-            static_files::answer(root, file, &parts).await
+            static_files::answer(&link.shared.files, root, file, &parts).await
         }
     }
 }

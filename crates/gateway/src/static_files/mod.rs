@@ -9,11 +9,13 @@
 //! Only one range is served: a request for several gets the whole file, which RFC
 //! 9110 allows and which spares everybody the multipart format. Files are read
 //! in pieces as the client takes them; one that shrinks meanwhile breaks the answer
-//! off.
+//! off. So many files may be open at once and no more, as each takes a descriptor for
+//! as long as its client likes; one that is sent in a single piece is closed at once.
 
 mod body;
 mod conditions;
 mod lookup;
+mod places;
 mod range;
 mod tag;
 
@@ -25,10 +27,12 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use strand_engine::{Body, Kind, Problem};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use crate::answer::empty;
 pub(crate) use crate::static_files::lookup::Root;
+pub(crate) use crate::static_files::places::Places;
 
 use body::FileBody;
 use conditions::{Conditions, Outcome};
@@ -41,6 +45,7 @@ pub(crate) const PIECE: usize = 64 << 10;
 /// Answers with a file, or what there is to say of it. `file` is the part of the path
 /// that the route captured, still escaped.
 pub(crate) async fn answer(
+    places: &Places,
     root: Arc<Root>,
     file: String,
     parts: &Parts,
@@ -49,9 +54,10 @@ pub(crate) async fn answer(
     let in_folder_form = parts.uri.path().ends_with('/');
     let conditions = Conditions::of(&parts.headers);
     let head = parts.method == Method::HEAD;
+    let place = places.take().await?;
     let work = move || {
         root.open(&names, in_folder_form)?
-            .map(|file| respond(file, &conditions, head))
+            .map(|file| respond(file, place, &conditions, head))
             .transpose()
     };
     let done: Result<Option<Response<Body>>, Problem> =
@@ -66,7 +72,12 @@ pub(crate) async fn answer(
 }
 
 /// Blocks: reads the first piece.
-fn respond(file: OpenFile, conditions: &Conditions, head: bool) -> Result<Response<Body>, Problem> {
+fn respond(
+    file: OpenFile,
+    place: OwnedSemaphorePermit,
+    conditions: &Conditions,
+    head: bool,
+) -> Result<Response<Body>, Problem> {
     let tag = tag::of(&file, SystemTime::now());
     let modified = file.modified.map(|time| time.min(SystemTime::now()));
     let mut response = Response::new(empty());
@@ -125,7 +136,7 @@ fn respond(file: OpenFile, conditions: &Conditions, head: bool) -> Result<Respon
             insert(headers, header::CONTENT_TYPE, &file.content_type);
             insert(headers, header::CONTENT_LENGTH, &(end - start).to_string());
             if !head && start < end {
-                let body = FileBody::begin(file.file, start, end).map_err(|error| {
+                let body = FileBody::begin(file.file, place, start, end).map_err(|error| {
                     tracing::warn!(%error, "a file cannot be read");
                     Problem::host_fault("the file could not be read")
                 })?;

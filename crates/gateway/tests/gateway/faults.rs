@@ -55,6 +55,7 @@ async fn problems_of_functions_are_passed_on() {
             (answer.status, answer.json()["limit"].clone()),
             (413, json!("body"))
         );
+        assert_eq!(answer.header("connection"), Some("close"));
     }
 }
 

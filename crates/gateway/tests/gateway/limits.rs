@@ -192,6 +192,7 @@ async fn a_body_must_keep_coming() {
         answer.json()["detail"],
         "no byte of the body came for 400ms"
     );
+    assert_eq!(answer.header("connection"), Some("close"));
     assert!(client.is_closed().await);
 
     let mut sender = http2(server.addr).await;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
 use http_body_util::BodyExt;
@@ -11,7 +11,7 @@ use serde_json::json;
 use strand_gateway::Config;
 use tokio::time::sleep;
 
-use crate::client::{Client, http2};
+use crate::client::{Client, PATIENCE, http2};
 use crate::support::{Folder, Server, folder, function, get, text};
 
 const PAGE: &str = "<!doctype html><title>page</title>";
@@ -330,6 +330,55 @@ async fn large_files_stream() {
     let mut sender = http2(server.addr).await;
     let response = sender.send_request(get("http://t/large")).await.unwrap();
     assert!(response.into_body().collect().await.unwrap().to_bytes() == content);
+}
+
+/// A client that takes nothing keeps its files open: others need descriptors, too.
+#[tokio::test]
+async fn files_that_are_open_are_bounded() {
+    let app = app();
+    let large = File::create(app.0.join("public/large")).unwrap();
+    // Sparse: only its length counts.
+    large.set_len(100 << 20).unwrap();
+    let server = serve(&app);
+    let (mut senders, mut held) = (Vec::new(), Vec::new());
+    let refused = loop {
+        assert!(held.len() < 600, "there is no bound");
+        if held.len().is_multiple_of(100) {
+            senders.push(http2(server.addr).await);
+        }
+        let sender = senders.last_mut().unwrap();
+        sender.ready().await.unwrap();
+        let response = sender.send_request(get("http://t/large")).await.unwrap();
+        if response.status() != 200 {
+            break response;
+        }
+        held.push(response);
+    };
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    // Its body has to wait for room on that connection; that of another one has not.
+    let mut client = Client::connect(server.addr).await;
+    let answer = client.get("/").await;
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("1"))
+    );
+    let problem = answer.json();
+    assert_eq!(
+        (&problem["limit"], &problem["value"]),
+        (&json!("concurrency"), &json!(held.len().to_string()))
+    );
+    assert_eq!(client.get("/api").await.text(), "api");
+
+    // One that ends makes room, and a small file needs it only while it is read.
+    drop(held.pop());
+    let start = Instant::now();
+    while client.get("/").await.status != 200 {
+        assert!(start.elapsed() < PATIENCE, "the place did not come free");
+    }
+    for _ in 0..3 {
+        assert_eq!(client.get("/").await.text(), PAGE);
+    }
 }
 
 #[tokio::test]

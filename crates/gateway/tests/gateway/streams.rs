@@ -1,5 +1,6 @@
 //! Bodies both ways, and how they break off.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::client::{Client, PATIENCE, http2};
 use crate::frames::{DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, header};
 use crate::support::{
-    Drops, Endless, Server, data, eventually, full, get, never, reflect, steps, text,
+    Drops, Endless, Server, data, eventually, full, function, get, never, reflect, steps, text,
 };
 
 /// Sends every piece back as it comes, and the trailers.
@@ -345,6 +346,60 @@ async fn an_early_answer_over_http2_arrives_whole() {
             "{line}"
         );
     }
+}
+
+/// A client that is told can send its next request elsewhere.
+#[tokio::test]
+async fn an_answer_says_that_its_connection_ends() {
+    let routes = [function("/get", "GET", "get"), function("/any", "*", "any")];
+    // The bodies are dropped before the answers begin.
+    let server = Server::start(Config::default(), Path::new("."), &routes, |_| async {
+        Ok(text("unread"))
+    });
+    let length = "content-length: 5\r\n";
+    let chunked = "transfer-encoding: chunked\r\n";
+    let expecting = format!("{length}expect: 100-continue\r\n");
+    for (path, fields, begun, status) in [
+        ("/get", expecting.as_str(), "", 405),
+        ("/any", expecting.as_str(), "", 200),
+        ("/get", length, "", 405),
+        ("/any", length, "hel", 200),
+        ("/any", chunked, "5\r\nhello\r\n", 200),
+    ] {
+        let mut client = Client::connect(server.addr).await;
+        client
+            .send(format!(
+                "POST {path} HTTP/1.1\r\nhost: t\r\n{fields}\r\n{begun}"
+            ))
+            .await;
+        let answer = client.answer(false).await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (status, Some("close")),
+            "{path} {fields}"
+        );
+        assert!(client.is_closed().await, "{path} {fields}");
+    }
+    // It need not end for a body that is there.
+    let mut client = Client::connect(server.addr).await;
+    for (path, fields, body, status) in [
+        ("/get", length, "hello", 405),
+        ("/any", length, "hello", 200),
+        ("/any", chunked, "5\r\nhello\r\n0\r\n\r\n", 200),
+    ] {
+        client
+            .send(format!(
+                "POST {path} HTTP/1.1\r\nhost: t\r\n{fields}\r\n{body}"
+            ))
+            .await;
+        let answer = client.answer(false).await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (status, None),
+            "{path} {fields}"
+        );
+    }
+    assert_eq!(client.get("/get").await.text(), "unread");
 }
 
 /// Bodies that are not read must not keep those from coming that are.
