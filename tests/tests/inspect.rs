@@ -120,6 +120,42 @@ fn inspect_says_what_there_is_not() {
     assert!(said.contains("does not compile"), "{said}");
 }
 
+#[test]
+fn inspect_says_what_is_no_component() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.wasm");
+    let said = || {
+        let output = run(["inspect".as_ref(), file.as_os_str()]);
+        assert_eq!(output.status.code(), Some(1));
+        text(&output.stderr).to_owned()
+    };
+    for (bytes, told) in [
+        (&b""[..], "not WebAssembly: it is empty; build it again"),
+        (b"hello", "not WebAssembly: it begins with `hell`\n"),
+        (
+            b"(component)",
+            "it begins with `(com`; this is the text format: convert it with `wasm-tools parse`\n",
+        ),
+        (
+            b"\x7fELF\x02",
+            "it begins with `\\x7fELF`; this is a native program: build it for `wasm32-wasip2`\n",
+        ),
+        (b"\0asm\x0d\0", "not whole WebAssembly"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let said = said();
+        assert!(said.contains(told), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let large = fs::File::create(&file).unwrap();
+    large.set_len(1 << 40).unwrap();
+    let size = "it has 1099511627776 bytes, and at most 268435456 are read";
+    assert!(said().contains(size), "{}", said());
+    fs::remove_file(&file).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, 0o600.into()).unwrap();
+    assert!(said().contains("it is a pipe, not a file"), "{}", said());
+}
+
 /// It keeps nothing, so it needs no place for that.
 #[test]
 fn inspect_needs_no_home() {

@@ -55,7 +55,7 @@ fn a_compilation_that_takes_too_much_memory_is_ended() {
 #[test]
 fn what_is_no_function_is_refused() {
     let hello = fs::read(guest("hello-http02")).unwrap();
-    expect(&hostile::not_wasm(), "", &["`bad`", "not a WebAssembly"]);
+    expect(&hostile::not_wasm(), "", &["`bad`", "not WebAssembly"]);
     for part in 1..8 {
         expect(hostile::truncated(&hello, part, 8), "", &["bad"]);
     }

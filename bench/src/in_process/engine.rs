@@ -162,6 +162,7 @@ fn spec(guest: &str) -> Result<FunctionSpec> {
         world: None,
         limits: Limits::default(),
         reuse: Reuse::default(),
+        weights: Weights::default(),
         capabilities: capabilities()?,
         callees: Callees {
             granted: BTreeSet::new(),

@@ -6,8 +6,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::OFlags;
 use strand_engine::Identity;
 
+/// Bytes that a seal adds to its code, at most: a hash, and an identity of a few hundred bytes.
+const SEAL: u64 = 4 << 10;
 /// What a file begins with while it is written.
 const DRAFT: &str = ".draft-";
 /// What an artefact ends with.
@@ -22,14 +25,18 @@ pub(crate) struct Cache {
     dir: PathBuf,
     /// Bytes that it may hold.
     limit: u64,
+    /// Bytes of an artefact, at most.
+    largest: u64,
 }
 
 impl Cache {
-    pub(crate) fn open(dir: &Path, limit: u64) -> io::Result<Self> {
+    /// A folder that may hold `limit` bytes, of artefacts with at most `code` bytes of code each.
+    pub(crate) fn open(dir: &Path, limit: u64, code: u64) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         Ok(Self {
             dir: dir.into(),
             limit,
+            largest: code.saturating_add(SEAL),
         })
     }
 
@@ -41,13 +48,19 @@ impl Cache {
 
     /// The sealed bytes, if there are any.
     pub(crate) fn get(&self, identity: &Identity) -> io::Result<Option<Vec<u8>>> {
-        let mut file = match File::open(self.path(identity)) {
+        let file = match open_regular(&self.path(identity)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        Read::take(&file, self.largest.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > self.largest {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it has more than {} bytes", self.largest),
+            ));
+        }
         // When it was used last, for `prune`. In a folder that cannot be written to
         // nothing is removed either.
         let _ = file.set_modified(SystemTime::now());
@@ -107,6 +120,24 @@ impl Cache {
     }
 }
 
+/// Opens a regular file for reading. What is none is not waited for: a pipe may have nobody who
+/// writes.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        ))
+    }
+}
+
 /// `None` when it is gone by now: several nodes may share a folder.
 fn used_and_size(entry: &DirEntry) -> Option<(SystemTime, u64)> {
     let metadata = entry.metadata().ok()?;
@@ -157,7 +188,7 @@ mod tests {
     #[test]
     fn what_was_not_used_for_longest_makes_room() {
         let dir = tempfile::tempdir().expect("a folder");
-        let cache = Cache::open(dir.path(), 10).expect("opens");
+        let cache = Cache::open(dir.path(), 10, 20).expect("opens");
         for (name, seconds) in [("a", 30), ("b", 20), ("c", 10)] {
             cache.put(&identity(name), &[0; 3]).expect("puts");
             age(&cache.path(&identity(name)), seconds);
@@ -174,9 +205,33 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_an_artefact_is_neither_waited_for_nor_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let cache = Cache::open(dir.path(), 10, 10).expect("opens");
+        let path = |name: &str| cache.path(&identity(name));
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), 0o600.into()).expect("a pipe");
+        std::fs::create_dir(path("folder")).expect("makes");
+        for name in ["pipe", "folder"] {
+            let error = cache.get(&identity(name)).expect_err(name);
+            assert_eq!(error.to_string(), "it is not a regular file", "{name}");
+        }
+        let file = |name: &str, size: u64| {
+            let file = File::create(path(name)).expect("creates");
+            file.set_len(size).expect("grows");
+        };
+        // As much as there can be, and more than there is memory for.
+        file("largest", 10 + SEAL);
+        let largest = cache.get(&identity("largest")).expect("reads");
+        assert_eq!(largest.map(|bytes| bytes.len() as u64), Some(10 + SEAL));
+        file("larger", 1 << 42);
+        let error = cache.get(&identity("larger")).expect_err("refuses");
+        assert_eq!(error.to_string(), "it has more than 4106 bytes");
+    }
+
+    #[test]
     fn drafts_of_killed_nodes_go_and_strangers_stay() {
         let dir = tempfile::tempdir().expect("a folder");
-        let cache = Cache::open(dir.path(), 10).expect("opens");
+        let cache = Cache::open(dir.path(), 10, 10).expect("opens");
         for name in [".draft-old", ".draft-new", "README"] {
             std::fs::write(dir.path().join(name), [0; 100]).expect("writes");
         }

@@ -137,11 +137,11 @@ impl Compiler {
     /// # Errors
     /// When the cache's folder cannot be made, or the compiler not be set up.
     pub fn new(config: CompilerConfig, key: ArtifactKey) -> Result<Arc<Self>, CompileError> {
-        let cache =
-            Cache::open(&config.cache, config.cache_size).map_err(|source| CompileError::Io {
-                doing: "opening the artefact cache",
-                source,
-            })?;
+        let cache = Cache::open(&config.cache, config.cache_size, config.code);
+        let cache = cache.map_err(|source| CompileError::Io {
+            doing: "opening the artefact cache",
+            source,
+        })?;
         Ok(Arc::new(Self {
             children: Semaphore::new(config.children.max(1)),
             engine: fingerprint()?,
@@ -172,7 +172,7 @@ impl Compiler {
         let sealed = self.key.seal(&identity, &code);
         if let Err(error) = self.cache.put(&identity, &sealed) {
             // The app runs all the same; only the next start is slower.
-            tracing::warn!(%error, "a compiled artefact was not kept");
+            tracing::warn!(folder = %self.config.cache.display(), %error, "compiled code was not kept; it is compiled again at each start");
         }
         let artifact = self
             .key

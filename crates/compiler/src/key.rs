@@ -1,11 +1,13 @@
 //! The installation's key for artefacts.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use strand_engine::ArtifactKey;
+
+use crate::cache::open_regular;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -18,10 +20,23 @@ pub enum KeyError {
         /// What the system said.
         source: io::Error,
     },
-    /// Others may read or change it, or it is not a key.
+    /// Others may read or change it.
     #[error(
-        "{path} is not a private key file of 32 bytes; remove it to have a new one made \
-         (everything is compiled again then)",
+        "{path} can be read or written by others (mode {mode:03o}); run `chmod 600 {path}` if \
+         you trust all of them, or remove it to have a new one made (everything is compiled \
+         again then)",
+        path = path.display()
+    )]
+    Exposed {
+        /// The key's file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// It is not a key.
+    #[error(
+        "{path} is not a key, which has 32 bytes; remove it to have a new one made (everything \
+         is compiled again then)",
         path = path.display()
     )]
     Unfit {
@@ -64,15 +79,14 @@ pub fn load_or_create_key(dir: &Path) -> Result<ArtifactKey, KeyError> {
         let removed = std::fs::remove_file(&draft);
         linked.and(removed).map_err(io)?;
     }
-    let mut file = File::open(&path).map_err(io)?;
-    let private = file.metadata().map_err(io)?.mode() & 0o077 == 0;
+    let file = open_regular(&path).map_err(io)?;
+    let mode = file.metadata().map_err(io)?.mode() & 0o777;
     let mut bytes = Vec::new();
-    Read::take(&mut file, 33)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
+    Read::take(&file, 33).read_to_end(&mut bytes).map_err(io)?;
     match <[u8; 32]>::try_from(bytes) {
-        Ok(key) if private => Ok(ArtifactKey::new(key)),
-        _ => Err(KeyError::Unfit { path }),
+        Ok(_) if mode & 0o077 != 0 => Err(KeyError::Exposed { path, mode }),
+        Ok(key) => Ok(ArtifactKey::new(key)),
+        Err(_) => Err(KeyError::Unfit { path }),
     }
 }
 
@@ -103,16 +117,23 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         load_or_create_key(dir.path()).expect("makes");
         let path = dir.path().join("artifact.key");
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("sets");
-        assert!(matches!(
-            load_or_create_key(dir.path()),
-            Err(KeyError::Unfit { .. })
-        ));
+        let refused = || load_or_create_key(dir.path()).expect_err("refuses");
+        for mode in [0o640, 0o644, 0o602] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("sets");
+            let error = refused();
+            assert!(
+                matches!(error, KeyError::Exposed { mode: found, .. } if found == mode),
+                "{error}"
+            );
+            let mend = format!("run `chmod 600 {}`", path.display());
+            assert!(error.to_string().contains(&mend), "{error}");
+        }
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("sets");
-        std::fs::write(&path, [1; 31]).expect("writes");
-        assert!(matches!(
-            load_or_create_key(dir.path()),
-            Err(KeyError::Unfit { .. })
-        ));
+        load_or_create_key(dir.path()).expect("that mends it");
+        for length in [0, 31, 33] {
+            std::fs::write(&path, vec![1; length]).expect("writes");
+            let error = refused();
+            assert!(matches!(error, KeyError::Unfit { .. }), "{error}");
+        }
     }
 }

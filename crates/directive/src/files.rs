@@ -15,7 +15,7 @@ pub enum FileKind {
     Folder,
 }
 
-/// What to do about files elsewhere.
+/// What to do about a file elsewhere.
 const INSIDE: &str = "copy what it leads to into the app's folder; links are followed that are relative and stay in it";
 
 /// Checks that the files of the app are there: sources, static files and folders for
@@ -23,7 +23,8 @@ const INSIDE: &str = "copy what it leads to into the app's folder; links are fol
 ///
 /// `exists` and `leads_out` get paths as the model has them (relative to the app's folder, without
 /// `./`). `exists` follows symbolic links; `leads_out` tells of a path that is there whether a link
-/// on the way leads out of the folder, which the gateway never follows.
+/// on the way leads out of the folder, where nothing of an app may be: the gateway never follows
+/// one, and a component is not read through one.
 ///
 /// A folder for development may be missing if a function may write to it, because the node makes
 /// it then; a missing one that is only read is an error of the field
@@ -67,6 +68,11 @@ pub fn check_files(
         let field = |kind: &str| format!("spec.functions.{name}.source.{kind}");
         match &function.source {
             Source::File(path) => match exists(path) {
+                FileKind::File if leads_out(path) => error(
+                    field("file"),
+                    format!("a symbolic link leads from `{path}` out of the app's folder"),
+                    INSIDE,
+                ),
                 FileKind::File => {}
                 FileKind::Folder => error(
                     field("file"),

@@ -62,6 +62,7 @@ pub use route_path::{Captures, METHODS};
 pub use schema::schema;
 pub use spans::Spans;
 pub use template::{MAX_TEMPLATE_BYTES, MissingValue, Template, Variable};
+pub use yaml::MAX_BYTES;
 
 /// Most problems that are told of one file; of the rest only the number is.
 pub const MAX_PROBLEMS: usize = 100;

@@ -77,6 +77,9 @@ pub struct Function {
     pub source: Source,
     /// The world it runs in; `None` to tell it by the component's exports.
     pub world: Option<World>,
+    /// Its part in the processor time of work that needs long, beside the app's other functions; 1
+    /// to 10000, [`Function::WEIGHT`] by default.
+    pub weight: u32,
     /// What one instance may use, and how many there are.
     pub limits: Limits,
     /// How often an instance is used.
@@ -87,6 +90,11 @@ pub struct Function {
     pub config: BTreeMap<String, String>,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
+}
+
+impl Function {
+    /// The weight of a function that does not say it.
+    pub const WEIGHT: u32 = 100;
 }
 
 /// Where a component comes from.
@@ -230,6 +238,7 @@ pub(crate) mod bounds {
     pub(crate) const CONCURRENCY: RangeInclusive<u32> = 1..=65_536;
     pub(crate) const QUEUE: RangeInclusive<u32> = 0..=65_536;
     pub(crate) const BODY: RangeInclusive<u64> = 0..=64 << 30;
+    pub(crate) const WEIGHT: RangeInclusive<u32> = 1..=10_000;
     pub(crate) const REUSE: RangeInclusive<u32> = 1..=1_000_000;
     pub(crate) const INSTANCE_CONCURRENCY: RangeInclusive<u32> = 1..=1_024;
 }

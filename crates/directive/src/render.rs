@@ -6,6 +6,7 @@ use annotate_snippets::{
 };
 
 use crate::diagnostic::{Diagnostic, Severity, Span};
+use crate::text::ends_line;
 
 /// Diagnostics in cargo's look, each with its file, line, column and source line.
 ///
@@ -77,9 +78,10 @@ struct Window<'t> {
 /// diagnostic anew.
 fn window(text: &str, span: Span) -> Option<Window<'_>> {
     let inside = text.get(span.range())?;
-    let first = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let ends = |at: &usize| ends_line(text, *at);
+    let first = (0..span.start).rev().find(ends).map_or(0, |at| at + 1);
     let last = span.start + inside.trim_end_matches(['\r', '\n']).len();
-    let end = text[last..].find('\n').map_or(text.len(), |at| last + at);
+    let end = (last..text.len()).find(ends).unwrap_or(text.len());
     let source = &text[first..end];
     Some(Window {
         source: source.strip_suffix('\r').unwrap_or(source),

@@ -164,6 +164,7 @@ fn function() -> Value {
                 "enum": World::ALL.map(World::as_str),
                 "description": "The world it runs in; told by its exports if omitted."
             },
+            "weight": count(bounds::WEIGHT, "Its part in the processor time of work that needs long; 100 by default."),
             "limits": { "$ref": "#/$defs/limits" },
             "instance": { "$ref": "#/$defs/instance" },
             "grants": { "$ref": "#/$defs/grants" },

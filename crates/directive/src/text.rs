@@ -17,6 +17,17 @@ pub(crate) struct Text<'t> {
     lines: Vec<usize>,
 }
 
+/// Whether a line ends with the byte there. As YAML has it, a line ends with a line feed, a
+/// carriage return, or both.
+pub(crate) fn ends_line(text: &str, at: usize) -> bool {
+    let byte = |at: usize| text.as_bytes().get(at);
+    match byte(at) {
+        Some(b'\n') => true,
+        Some(b'\r') => byte(at + 1) != Some(&b'\n'),
+        _ => false,
+    }
+}
+
 impl<'t> Text<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
         let chars = text
@@ -26,7 +37,11 @@ impl<'t> Text<'t> {
             .collect();
         let lines = [0]
             .into_iter()
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .chain(
+                (0..text.len())
+                    .filter(|&at| ends_line(text, at))
+                    .map(|at| at + 1),
+            )
             .collect();
         Self { text, chars, lines }
     }
@@ -95,6 +110,20 @@ mod tests {
         assert_eq!(span(10..12), (2, 4, 10..12));
         assert_eq!(span(13..13), (3, 1, 13..13));
         assert_eq!(Text::new("").span(0..0).column, 1);
+    }
+
+    #[test]
+    fn lines_end_as_in_yaml() {
+        let line = |text: &str, at: usize| Text::new(text).span(at..at).line;
+        for text in ["a\nb\nc", "a\rb\rc"] {
+            let lines: Vec<usize> = (0..text.len()).map(|at| line(text, at)).collect();
+            assert_eq!(lines, [1, 1, 2, 2, 3], "{text:?}");
+            assert_eq!(Text::new(text).first_line(2..5), 2..3, "{text:?}");
+        }
+        assert_eq!(line("a\r\nb", 3), 2);
+        assert_eq!(line("a\n\rb", 3), 3);
+        assert_eq!(line("a\r\r\nb", 4), 3);
+        assert_eq!(line("a\r", 2), 2);
     }
 
     #[test]

@@ -9,13 +9,13 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use crate::diagnostic::{Diagnostic, Severity, quote};
 use crate::text::Text;
 
-/// Longest text that is read, in bytes. An app file has some kilobytes.
-pub(crate) const MAX_BYTES: usize = 256 * 1024;
+/// Longest text of a Directive that is read, in bytes. An app file has some kilobytes.
+pub const MAX_BYTES: usize = 256 * 1024;
 /// Deepest nesting of lists and mappings. A Directive needs eight.
 pub(crate) const MAX_DEPTH: usize = 32;
 /// Most values, keys included, aliases counted as often as they are used: a few nested aliases
@@ -172,14 +172,7 @@ impl<'b, 't> Builder<'b, 't> {
         let mut parser = Parser::new_from_str(text);
         let mut documents = 0;
         while let Some(event) = parser.next_event() {
-            let (event, mark) = event.map_err(|error| {
-                let at = self.positions.byte(error.marker().index());
-                self.error(
-                    at..at,
-                    format!("not valid YAML: {}", error.info()),
-                    yaml_help(error.info()),
-                )
-            })?;
+            let (event, mark) = event.map_err(|error| self.not_yaml(&error))?;
             let range =
                 self.positions.byte(mark.start.index())..self.positions.byte(mark.end.index());
             match event {
@@ -338,6 +331,16 @@ impl<'b, 't> Builder<'b, 't> {
         }
     }
 
+    fn not_yaml(&self, error: &ScanError) -> Fatal {
+        let at = self.positions.byte(error.marker().index());
+        match error.info() {
+            // It reads ahead of the lists and mappings that it has told us of, and may come to its
+            // own limit before we are at ours.
+            "recursion limit exceeded" => self.too_deep(at..at),
+            info => self.error(at..at, format!("not valid YAML: {info}"), yaml_help(info)),
+        }
+    }
+
     fn too_deep(&self, range: Range<usize>) -> Fatal {
         self.error(
             range,
@@ -359,9 +362,15 @@ impl<'b, 't> Builder<'b, 't> {
 
 /// What to do about the parser's commonest complaints.
 fn yaml_help(info: &str) -> Option<&'static str> {
-    if info.contains("tab") {
+    let has = |word: &str| {
+        let mut words = info.split(|c: char| !c.is_ascii_alphabetic());
+        words.any(|found| found == word)
+    };
+    if has("tab") || has("tabs") {
         Some("indent with spaces: YAML does not allow tabs there")
-    } else if info.contains("anchor") {
+    } else if has("unprintable") {
+        Some("remove that character; if no editor shows one, save the file as UTF-8")
+    } else if has("anchor") {
         Some("a value that starts with `*` or `&` goes in quotes")
     } else {
         None

@@ -90,9 +90,8 @@ mod tests {
             let admission = Arc::clone(&admission);
             async move { admission.enter(soon, Duration::MAX).await }
         });
-        while admission.waiting.load(Ordering::Relaxed) == 0 {
-            tokio::task::yield_now().await;
-        }
+        tokio::task::yield_now().await;
+        assert_eq!(admission.waiting.load(Ordering::Relaxed), 1);
         let third = admission
             .enter(soon, Duration::MAX)
             .await

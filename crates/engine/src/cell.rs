@@ -8,7 +8,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi_http::FieldMapError;
 
-use crate::config::{Allocation, GUEST_STACK};
+use crate::config::GUEST_STACK;
 use crate::ctx::{CallInfo, Ctx, CtxBuilder};
 use crate::function::Function;
 use crate::limits::{Limiter, format_bytes};
@@ -25,12 +25,16 @@ struct CpuUsedUp;
 const CAUSE: usize = 4 << 10;
 
 /// Makes a store for one instance.
+///
+/// # Errors
+/// When the node has as many as it may.
 pub(crate) fn new_store(
     function: &Function,
     info: &CallInfo,
     meter: &Arc<Meter>,
     prepare: impl FnOnce(&mut CtxBuilder),
-) -> Store<Ctx> {
+) -> Result<Store<Ctx>, Problem> {
+    let live = function.engine().count_instance()?;
     let limits = function.limits();
     let mut builder = CtxBuilder::new(info.clone());
     for capability in function.capabilities() {
@@ -44,7 +48,6 @@ pub(crate) fn new_store(
         outgoing: builder.outgoing.take(),
     };
     let limiter = Limiter::new(limits, function.engine().budget());
-    let live = function.engine().count_instance();
     let ctx = Ctx::new(builder, hooks, limiter, Arc::clone(meter), limits, live);
     let mut store = Store::new(&function.engine().wasm, ctx);
     store.limiter(|ctx| &mut ctx.limiter);
@@ -60,7 +63,7 @@ pub(crate) fn new_store(
         )),
         Turn::Stop => Err(CpuUsedUp.into()),
     });
-    store
+    Ok(store)
 }
 
 /// How a guest's run failed.
@@ -127,12 +130,7 @@ fn guest_problem(error: &wasmtime::Error, function: &Function, ctx: &Ctx) -> Pro
         .downcast_ref::<wasmtime::PoolConcurrencyLimitError>()
         .is_some()
     {
-        let instances = match function.engine().allocation() {
-            Allocation::Pooling { instances, .. } => instances.to_string(),
-            Allocation::OnDemand => "the address space".to_owned(),
-        };
-        let detail = format!("this node runs as many instances as it has room for: {instances}");
-        return Problem::limit(Limit::Concurrency, instances, detail);
+        return function.engine().no_more_instances();
     }
     if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
         let value = format_bytes(GUEST_STACK as u64);

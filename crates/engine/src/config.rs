@@ -19,6 +19,9 @@ const ASYNC_STACK: usize = 1 << 20;
 /// zeroing that costs less than its page faults would.
 const STACK_KEEP_RESIDENT: usize = 32 << 10;
 
+/// Where the address space has no room for so many instances, there is no pool.
+const SMALLEST_POOL: u32 = 16;
+
 /// How the node wants the engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -29,11 +32,14 @@ pub struct Settings {
     pub instances: u32,
     /// Slots that stay resident for their next tenant after an instance is gone.
     pub warm_slots: u32,
+    /// Threads for guests that need long.
+    pub threads: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_budget: 1 << 30,
             instances: 2048,
             warm_slots: 128,
@@ -82,8 +88,9 @@ pub(crate) fn build_engine(
 ) -> wasmtime::Result<(wasmtime::Engine, Allocation)> {
     let pagemap_scan = swap_is_impossible(Path::new("/proc/swaps"))
         && PoolingAllocationConfig::is_pagemap_scan_available();
-    let mut instances = settings.instances.max(1);
-    while instances >= 16 {
+    let wanted = settings.instances.max(1);
+    let mut instances = wanted;
+    while instances >= wanted.min(SMALLEST_POOL) {
         let mut config = base_config();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(
             settings,

@@ -8,6 +8,8 @@ use wasmtime::component::Component;
 use crate::artifact::Artifact;
 use crate::budget::MemoryBudget;
 use crate::config::{Allocation, Settings, build_engine};
+use crate::pool::Pool;
+use crate::problem::{Limit, Problem};
 use crate::ticker::Ticker;
 use crate::world::{Interfaces, interfaces};
 
@@ -20,8 +22,8 @@ pub enum EngineError {
     /// Code that cannot be mapped.
     #[error("{0}")]
     Map(String),
-    /// No thread for the ticker.
-    #[error("no thread for the engine's clock: {0}")]
+    /// No thread.
+    #[error("no thread for the engine: {0}")]
     Thread(#[from] std::io::Error),
 }
 
@@ -30,8 +32,10 @@ pub enum EngineError {
 pub struct Engine {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) ticker: Ticker,
+    pub(crate) pool: Pool,
     pub(crate) budget: Arc<MemoryBudget>,
     live: Arc<AtomicU64>,
+    instances: u32,
     allocation: Allocation,
 }
 
@@ -54,9 +58,11 @@ impl Engine {
             build_engine(settings).map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
         Ok(Arc::new(Self {
             ticker: Ticker::start(&wasm)?,
+            pool: Pool::start(settings.threads)?,
             wasm,
             budget: MemoryBudget::new(settings.memory_budget),
             live: Arc::default(),
+            instances: settings.instances,
             allocation,
         }))
     }
@@ -76,9 +82,25 @@ impl Engine {
         self.live.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn count_instance(&self) -> LiveInstance {
-        self.live.fetch_add(1, Ordering::Relaxed);
-        LiveInstance(Arc::clone(&self.live))
+    /// Counts one more instance, if there may be one more. Without a pool nothing else
+    /// bounds them.
+    pub(crate) fn count_instance(&self) -> Result<LiveInstance, Problem> {
+        let live = LiveInstance(Arc::clone(&self.live));
+        if self.live.fetch_add(1, Ordering::Relaxed) < u64::from(self.instances) {
+            Ok(live)
+        } else {
+            Err(self.no_more_instances())
+        }
+    }
+
+    /// What a call is told for which there is no instance.
+    pub(crate) fn no_more_instances(&self) -> Problem {
+        let instances = match self.allocation {
+            Allocation::Pooling { instances, .. } => instances,
+            Allocation::OnDemand => self.instances,
+        };
+        let detail = format!("this node runs as many instances as it has room for: {instances}");
+        Problem::limit(Limit::Concurrency, instances, detail)
     }
 
     /// Maps an artefact.

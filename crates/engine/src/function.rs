@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Request, Response};
+use tokio::task::JoinHandle;
 use wasmtime::component::Linker;
 use wasmtime_wasi::{p2, p3};
 
@@ -17,6 +18,7 @@ use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::outcome::{Outcome, limit_body};
 use crate::outgoing::Callees;
+use crate::pool::{self, Share, Weights};
 use crate::problem::Problem;
 use crate::world::World;
 use crate::worlds::{command, http02, http03, task};
@@ -49,6 +51,8 @@ pub struct FunctionSpec {
     pub limits: Limits,
     /// How often an instance is used.
     pub reuse: Reuse,
+    /// Its part in the time of the threads for long work.
+    pub weights: Weights,
     /// What it is granted.
     pub capabilities: Vec<Arc<dyn Capability>>,
     /// The functions that it may call.
@@ -88,6 +92,7 @@ pub struct Function {
     capabilities: Vec<Arc<dyn Capability>>,
     callees: Arc<Callees>,
     admission: Admission,
+    share: Arc<Share>,
     pre: Pre,
 }
 
@@ -117,6 +122,7 @@ impl Function {
         Ok(Self {
             engine: Arc::clone(engine),
             admission: Admission::new(&spec.limits),
+            share: engine.pool.join(&spec.id.app, spec.weights),
             id: spec.id,
             limits: spec.limits,
             reuse: spec.reuse,
@@ -142,8 +148,8 @@ impl Function {
         }
     }
 
-    /// Calls the function. Must run on a Tokio runtime; the guest runs on the
-    /// same one. Dropping the answer's body before its end ends the guest.
+    /// Calls the function. Must run on a Tokio runtime; the guest begins on the
+    /// same one, and moves to the engine's threads when it needs long. Dropping the answer's body before its end ends the guest.
     ///
     /// # Errors
     /// The problem, when the call ends in one before its answer begins.
@@ -195,7 +201,7 @@ impl Function {
             depth: 0,
         };
         let meter = Meter::new(self.limits.cpu);
-        let mut store = new_store(self, &info, &meter, |_| ());
+        let mut store = new_store(self, &info, &meter, |_| ())?;
         let pre = match &self.pre {
             Pre::Http03(handler) => handler.instance_pre(),
             Pre::Http02(handler) => handler.instance_pre(),
@@ -207,6 +213,15 @@ impl Function {
             Ok(_instance) => Ok(()),
             Err(error) => Err(problem_of(Failure::Guest(error), self, store.data())),
         }
+    }
+
+    /// Drives a guest's task, here or in the pool.
+    pub(crate) fn spawn(
+        &self,
+        meter: Arc<Meter>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<()> {
+        pool::spawn(&self.share, meter, task)
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

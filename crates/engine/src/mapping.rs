@@ -1,4 +1,5 @@
-//! Maps compiled artefacts. The one module with `unsafe` in Strand.
+//! What is mapped: compiled artefacts, and large buffers. The one module with `unsafe`
+//! in Strand.
 
 #![allow(unsafe_code)]
 
@@ -32,4 +33,27 @@ pub(crate) fn map(engine: &wasmtime::Engine, artifact: &Artifact) -> wasmtime::R
     // installation: an `Artifact` exists only after its keyed hash was checked.
     // They cannot change under the mapping, because the file is sealed.
     unsafe { Component::deserialize_file(engine, path) }
+}
+
+/// Bytes from which on a buffer is mapped by itself.
+#[cfg(target_env = "gnu")]
+const LARGE: libc::c_int = 64 << 10;
+
+/// Has the allocator map each buffer of 64 KiB and more by itself, and give it back to
+/// the system when it is dropped.
+///
+/// Left to itself, the GNU C library raises that bound to the size of what was dropped
+/// last, and then keeps the buffers of many clients for good where small ones lie
+/// between them: hundreds of megabytes, which the memory budget has given to somebody
+/// else by then. Other allocators are left as they are.
+///
+/// To be called before there are other threads.
+pub fn give_back_large_buffers() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it sets a number of the allocator's, under the allocator's own lock.
+    let done = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+    #[cfg(target_env = "gnu")]
+    if done == 0 {
+        tracing::warn!("the allocator keeps the buffers of clients that are gone");
+    }
 }

@@ -40,6 +40,11 @@ fn thread_cpu_nanos() -> u64 {
     seconds * 1_000_000_000 + nanos
 }
 
+/// The CPU time that this thread has used.
+pub(crate) fn thread_cpu_time() -> Duration {
+    Duration::from_nanos(thread_cpu_nanos())
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

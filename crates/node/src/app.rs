@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 
 use strand_compiler::{CompileError, Compiler, Inspection, NotWasm, Shape, inspect};
 use strand_directive::{
-    ComponentFacts, Diagnostic, Directive, FileKind, Function as FunctionSection, Severity, Source,
-    World, check_component, check_files, parse,
+    ComponentFacts, Diagnostic, Directive, FileKind, Function as FunctionSection, MAX_BYTES,
+    Severity, Source, World, check_component, check_files, parse,
 };
 use strand_engine::{Engine, LoadError};
 
 use crate::bindings::{Bindings, Misbinding, misbindings};
+use crate::files::{FileError, read_file, read_text};
 use crate::grants::BackendsError;
 
 /// The name of the file that makes a folder an app.
 pub const DIRECTIVE_FILE: &str = "directive.yaml";
+/// Bytes of a function's file, at most.
+pub const MAX_WASM: u64 = 256 << 20;
 /// Where `strand build` puts the functions of an app that are crates.
 const BUILD_DIR: &str = ".strand/build";
 
@@ -49,15 +52,12 @@ pub struct Checked {
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The Directive cannot be read.
-    #[error(
-        "{path}: {source}; an app is a folder with a `{DIRECTIVE_FILE}`",
-        path = path.display()
-    )]
+    #[error("{path}: {source}{}", advice(.source), path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// Why.
+        source: FileError,
     },
     /// The Directive is wrong, or does not fit its components. To be shown through
     /// [`strand_directive::render`].
@@ -79,6 +79,22 @@ pub enum AppError {
     /// Functions that do not load; all of them.
     #[error("{}", lines(.0))]
     Functions(Vec<FunctionError>),
+}
+
+/// What to do about a Directive that is not read, where its error does not say that.
+fn advice(error: &FileError) -> String {
+    match error {
+        FileError::Io(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            format!("; an app is a folder with a `{DIRECTIVE_FILE}`")
+        }
+        FileError::TooLarge { .. } => "; split the app into several apps".to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn lines<T: ToString>(items: &[T]) -> String {
@@ -118,7 +134,7 @@ pub(crate) enum Unusable {
     /// It is a crate that has not been built.
     NotBuilt,
     /// It cannot be read.
-    Read(io::Error),
+    Read(FileError),
     /// It is not WebAssembly.
     NotWasm(NotWasm),
 }
@@ -338,14 +354,15 @@ impl AppDir {
         function: &FunctionSection,
     ) -> Result<Wasm, Unusable> {
         let path = self.wasm_path(name, function);
-        let bytes = std::fs::read(&path).map_err(|error| {
-            let is_crate = matches!(function.source, Source::Cargo(_));
-            if is_crate && error.kind() == io::ErrorKind::NotFound {
-                Unusable::NotBuilt
-            } else {
-                Unusable::Read(error)
-            }
-        })?;
+        let bytes =
+            read_file(&path, MAX_WASM).map_err(|error| match (&function.source, error) {
+                (Source::Cargo(_), FileError::Io(error))
+                    if error.kind() == io::ErrorKind::NotFound =>
+                {
+                    Unusable::NotBuilt
+                }
+                (_, error) => Unusable::Read(error),
+            })?;
         let inspection = inspect(&bytes).map_err(Unusable::NotWasm)?;
         Ok(Wasm {
             function: name.to_owned(),
@@ -374,9 +391,15 @@ impl AppDir {
                 format!("the function `{name}` cannot be run: `{file}` is {error}")
             }
         };
+        let told = match why {
+            Unusable::NotWasm(error) => error.help(),
+            Unusable::NotBuilt | Unusable::Read(_) => None,
+        };
         let help = match &function.source {
             Source::Cargo(_) => format!("run `strand build {}`", self.dir.display()),
-            Source::File(_) => "name a component or a core module that can be read".to_owned(),
+            Source::File(_) => told
+                .unwrap_or("name a component or a core module that can be read")
+                .to_owned(),
         };
         let field = format!("spec.functions.{name}.source");
         self.directive
@@ -416,7 +439,7 @@ pub fn facts(inspection: &Inspection) -> ComponentFacts {
 /// Reads the Directive in a folder, and looks whether the files that it names are there.
 fn read_directive(dir: &Path, bound: &dyn Fn(&str) -> bool) -> Result<Parsed, AppError> {
     let path = dir.join(DIRECTIVE_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|source| AppError::Read {
+    let text = read_text(&path, MAX_BYTES as u64).map_err(|source| AppError::Read {
         path: path.clone(),
         source,
     })?;

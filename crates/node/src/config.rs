@@ -1,14 +1,31 @@
 //! The node's own configuration: ceilings, budgets, addresses. TOML, all fields
 //! optional.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
-use strand_directive::units::{parse_duration, parse_size};
-use strand_engine::Limits;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use strand_directive::units::{format_duration, format_size, parse_duration, parse_size};
+use strand_engine::{Limits, Weights};
 
-/// A node's configuration file.
+use crate::files::{FileError, read_text};
+
+/// Bytes of a configuration file, at most.
+const MAX_FILE: u64 = MIB;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// More than any machine has: no bound of ours, but one with which nothing overflows.
+const VAST: u64 = 64 << 40;
+/// In milliseconds.
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+/// A node's configuration file. All values have bounds, which are looked at while it is read, so
+/// that the error has the line.
 ///
 /// ```toml
 /// memory = "2Gi"             # budget of all instances and host buffers
@@ -24,6 +41,10 @@ use strand_engine::Limits;
 /// [engine]
 /// instances = 2048           # at once, if the address space has room
 /// warm-slots = 128           # at most; memory kept for the next instances
+/// threads = 8                # for guests that need long; as many as there are cores
+///
+/// [weights]                  # of the time of those threads, by app; 100 unless it is here
+/// reads = 200
 ///
 /// [functions]                # what a Directive cannot ask for; these are the defaults
 /// handles = 4096             # streams, bodies, fields, …, that an instance holds
@@ -56,13 +77,18 @@ use strand_engine::Limits;
 pub struct NodeConfig {
     /// Bytes that all instances and host buffers may use together; by default three
     /// quarters of what the machine or the cgroup has left when the node starts.
+    /// 16 MiB to 64 TiB.
+    #[serde(deserialize_with = "size::<{ 16 * MIB }, VAST, _, _>")]
     pub memory: Option<Size>,
-    /// How long requests in flight may take when the node ends; 30 s.
+    /// How long requests in flight may take when the node ends; 30 s. 0 to 24 h.
+    #[serde(deserialize_with = "time::<0, DAY, _, _>")]
     pub drain: Option<Time>,
     /// What a Directive may ask for at most.
     pub ceilings: Ceilings,
     /// The engine.
     pub engine: EngineSection,
+    /// The weights of apps that are not of [`Weights::DEFAULT`]; 1 to 10,000.
+    pub weights: BTreeMap<String, Weight>,
     /// What functions may use beyond what a Directive says.
     pub functions: FunctionsSection,
     /// What clients may do.
@@ -71,19 +97,25 @@ pub struct NodeConfig {
     pub compile: CompileSection,
 }
 
-/// What a Directive may ask for at most.
+/// What a Directive may ask for at most. The defaults are as much as there can be, and the least
+/// is the least that a Directive can ask for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Ceilings {
-    /// Memory of an instance; 4 GiB, as much as there can be.
+    /// Memory of an instance; 4 GiB. From 64 KiB.
+    #[serde(deserialize_with = "size::<{ 64 * KIB }, { 4 * GIB }, _, _>")]
     pub memory: Size,
-    /// CPU time of a request; 24 h.
+    /// CPU time of a request; 24 h. From 1 ms.
+    #[serde(deserialize_with = "time::<1, DAY, _, _>")]
     pub cpu: Time,
-    /// Time of a request; 24 h.
+    /// Time of a request; 24 h. From 1 ms.
+    #[serde(deserialize_with = "time::<1, DAY, _, _>")]
     pub wall: Time,
-    /// Requests of a function at once; 65,536.
+    /// Requests of a function at once; 65,536. From 1.
+    #[serde(deserialize_with = "count::<u32, 1, 65_536, _, _>")]
     pub concurrency: u32,
-    /// Bytes of a request's body; 64 GiB.
+    /// Bytes of a request's body; 64 GiB. From 0.
+    #[serde(deserialize_with = "size::<0, { 64 * GIB }, _, _>")]
     pub body: Size,
 }
 
@@ -104,10 +136,15 @@ impl Default for Ceilings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct EngineSection {
-    /// Instances at once; 2048.
+    /// Instances at once; 2048. 1 to 1,000,000.
+    #[serde(deserialize_with = "count::<u32, 1, 1_000_000, _, _>")]
     pub instances: u32,
-    /// Slots kept warm; 128, or as many as take an eighth of the memory budget.
+    /// Slots kept warm; 128, or as many as take an eighth of the memory budget. 0 to 1,000,000.
+    #[serde(deserialize_with = "count::<u32, 0, 1_000_000, _, _>")]
     pub warm_slots: Option<u32>,
+    /// Threads for guests that need long; as many as the process may use cores. 1 to 1024.
+    #[serde(deserialize_with = "count::<usize, 1, 1024, _, _>")]
+    pub threads: Option<usize>,
 }
 
 /// Bytes that a warm slot keeps at most.
@@ -120,6 +157,12 @@ impl EngineSection {
         let fit = u32::try_from(budget / 8 / WARM_SLOT).unwrap_or(u32::MAX);
         self.warm_slots.unwrap_or(most.min(fit))
     }
+
+    /// Threads for guests that need long.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+            .unwrap_or_else(|| strand_engine::Settings::default().threads)
+    }
 }
 
 impl Default for EngineSection {
@@ -128,6 +171,7 @@ impl Default for EngineSection {
         Self {
             instances: settings.instances,
             warm_slots: None,
+            threads: None,
         }
     }
 }
@@ -137,19 +181,26 @@ impl Default for EngineSection {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct FunctionsSection {
-    /// Handles of an instance.
+    /// Handles of an instance; 16 to 1,000,000.
+    #[serde(deserialize_with = "count::<usize, 16, 1_000_000, _, _>")]
     pub handles: usize,
-    /// Elements of an instance's tables.
+    /// Elements of an instance's tables; 1024 to 100,000,000.
+    #[serde(deserialize_with = "count::<u64, 1024, 100_000_000, _, _>")]
     pub table_elements: u64,
-    /// Bytes of one call of the host.
+    /// Bytes of one call of the host; 64 KiB to 1 GiB.
+    #[serde(deserialize_with = "size::<{ 64 * KIB }, GIB, _, _>")]
     pub host_buffers: Size,
-    /// Bytes of one set of header fields.
+    /// Bytes of one set of header fields; 1 KiB to 16 MiB.
+    #[serde(deserialize_with = "size::<KIB, { 16 * MIB }, _, _>")]
     pub headers: Size,
-    /// Bytes of a command's output.
+    /// Bytes of a command's output; 0 to 1 TiB.
+    #[serde(deserialize_with = "size::<0, { 1024 * GIB }, _, _>")]
     pub output: Size,
-    /// Calls inside each other.
+    /// Calls inside each other; 0 to 64.
+    #[serde(deserialize_with = "count::<u8, 0, 64, _, _>")]
     pub call_depth: u8,
-    /// Outgoing connections of a function.
+    /// Outgoing connections of a function; 1 to 65,536.
+    #[serde(deserialize_with = "count::<usize, 1, 65_536, _, _>")]
     pub connections: usize,
 }
 
@@ -193,23 +244,32 @@ impl FunctionsSection {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct GatewaySection {
-    /// Connections at once.
+    /// Connections at once; 1 to 1,000,000.
+    #[serde(deserialize_with = "count::<usize, 1, 1_000_000, _, _>")]
     pub connections: usize,
-    /// Streams of an HTTP/2 connection at once.
+    /// Streams of an HTTP/2 connection at once; 1 to 10,000.
+    #[serde(deserialize_with = "count::<u32, 1, 10_000, _, _>")]
     pub streams: u32,
-    /// Bytes of a request's header.
+    /// Bytes of a request's header; 1 KiB to 16 MiB.
+    #[serde(deserialize_with = "size::<KIB, { 16 * MIB }, _, _>")]
     pub header_bytes: Size,
-    /// Fields of a request's header.
+    /// Fields of a request's header; 10 to 10,000.
+    #[serde(deserialize_with = "count::<usize, 10, 10_000, _, _>")]
     pub header_fields: usize,
-    /// Time for a request's header.
+    /// Time for a request's header; 100 ms to 24 h.
+    #[serde(deserialize_with = "time::<100, DAY, _, _>")]
     pub header_timeout: Time,
-    /// Time between two requests.
+    /// Time between two requests; 100 ms to 24 h.
+    #[serde(deserialize_with = "time::<100, DAY, _, _>")]
     pub idle_timeout: Time,
-    /// Time without a byte of a body.
+    /// Time without a byte of a body; 100 ms to 24 h.
+    #[serde(deserialize_with = "time::<100, DAY, _, _>")]
     pub body_timeout: Time,
-    /// Bytes a second of a body.
+    /// Bytes a second of a body; 0 to 1,073,741,824.
+    #[serde(deserialize_with = "count::<u64, 0, 1_073_741_824, _, _>")]
     pub body_rate: u64,
-    /// Time in which a client takes nothing.
+    /// Time in which a client takes nothing; 100 ms to 24 h.
+    #[serde(deserialize_with = "time::<100, DAY, _, _>")]
     pub write_timeout: Time,
 }
 
@@ -234,13 +294,17 @@ impl Default for GatewaySection {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct CompileSection {
-    /// Address space of the compiler's process; 2 GiB.
+    /// Address space of the compiler's process; 2 GiB. 64 MiB to 64 GiB.
+    #[serde(deserialize_with = "size::<{ 64 * MIB }, { 64 * GIB }, _, _>")]
     pub memory: Size,
-    /// Its CPU time, on all cores together; 120 s.
+    /// Its CPU time, on all cores together; 120 s. 1 s to 24 h.
+    #[serde(deserialize_with = "time::<1000, DAY, _, _>")]
     pub cpu: Time,
-    /// Its time; 180 s.
+    /// Its time; 180 s. 1 s to 24 h.
+    #[serde(deserialize_with = "time::<1000, DAY, _, _>")]
     pub wall: Time,
-    /// Bytes of compiled code that are kept in the state folder; 4 GiB.
+    /// Bytes of compiled code that are kept in the state folder; 4 GiB. 0 to 64 TiB.
+    #[serde(deserialize_with = "size::<0, VAST, _, _>")]
     pub cache: Size,
 }
 
@@ -285,6 +349,67 @@ impl TryFrom<String> for Time {
     }
 }
 
+/// How much of the time of the threads for long work an app gets beside others; 1 to 10,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight(u32);
+
+impl<'de> Deserialize<'de> for Weight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        count::<u32, 1, 10_000, u32, D>(deserializer).map(Self)
+    }
+}
+
+/// Reads a number in bounds.
+fn count<'de, N, const LEAST: i64, const MOST: i64, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    N: TryFrom<i64>,
+    T: From<N>,
+    D: Deserializer<'de>,
+{
+    let number = i64::deserialize(deserializer)?;
+    let number = within(number, LEAST, MOST, |number| number).map_err(D::Error::custom)?;
+    let number = N::try_from(number).map_err(|_| D::Error::custom("more than this machine has"))?;
+    Ok(number.into())
+}
+
+/// Reads a size in bounds, which are bytes.
+fn size<'de, const LEAST: u64, const MOST: u64, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: From<Size>,
+    D: Deserializer<'de>,
+{
+    let Size(bytes) = Size::deserialize(deserializer)?;
+    let bytes = within(bytes, LEAST, MOST, format_size).map_err(D::Error::custom)?;
+    Ok(Size(bytes).into())
+}
+
+/// Reads a time in bounds, which are milliseconds.
+fn time<'de, const LEAST: u64, const MOST: u64, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: From<Time>,
+    D: Deserializer<'de>,
+{
+    let Time(time) = Time::deserialize(deserializer)?;
+    let (least, most) = (Duration::from_millis(LEAST), Duration::from_millis(MOST));
+    let time = within(time, least, most, format_duration).map_err(D::Error::custom)?;
+    Ok(Time(time).into())
+}
+
+/// The value if it is in bounds, else what is wrong with it.
+fn within<V, S>(value: V, least: V, most: V, show: impl Fn(V) -> S) -> Result<V, String>
+where
+    V: Copy + PartialOrd,
+    S: Display,
+{
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    let (least, most, value) = (show(least), show(most), show(value));
+    Err(format!(
+        "must be from `{least}` to `{most}`, found `{value}`"
+    ))
+}
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -293,8 +418,8 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// Why.
+        source: FileError,
     },
     /// The file is wrong; the message has the line.
     #[error("{path}: {source}", path = path.display())]
@@ -310,9 +435,10 @@ impl NodeConfig {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// When the file cannot be read, or says something that we do not know.
+    /// When the file cannot be read, or says something that we do not know, or a value is out of
+    /// its bounds.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = read_text(path, MAX_FILE).map_err(|source| ConfigError::Read {
             path: path.into(),
             source,
         })?;
@@ -331,6 +457,13 @@ impl NodeConfig {
     /// The drain deadline.
     pub fn drain(&self) -> Duration {
         self.drain.map_or(Duration::from_secs(30), |time| time.0)
+    }
+
+    /// An app's weight among the apps.
+    pub(crate) fn weight(&self, app: &str) -> u32 {
+        self.weights
+            .get(app)
+            .map_or(Weights::DEFAULT, |weight| weight.0)
     }
 
     /// What the gateway is to be like.
@@ -368,6 +501,9 @@ mod tests {
             concurrency = 7
             [engine]
             warm-slots = 3
+            threads = 8
+            [weights]
+            reads = 200
             [functions]
             output = "2Mi"
             call-depth = 3
@@ -388,6 +524,10 @@ mod tests {
         let default = EngineSection::default();
         assert_eq!(default.warm_slots(16 << 30), 128);
         assert_eq!(default.warm_slots(104 << 20), 10);
+        assert_eq!(config.engine.threads(), 8);
+        assert!(default.threads() > 0);
+        assert_eq!(config.weight("reads"), 200);
+        assert_eq!(config.weight("other"), Weights::DEFAULT);
         assert_eq!(config.compile.wall.0, Duration::from_secs(180));
         let limits = config.functions.with(&strand_directive::Limits::default());
         assert_eq!((limits.output, limits.call_depth), (2 << 20, 3));
@@ -410,5 +550,149 @@ mod tests {
                 .to_string();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    const COUNTS: [(&str, &str, i64, i64); 13] = [
+        ("ceilings", "concurrency", 1, 65_536),
+        ("engine", "instances", 1, 1_000_000),
+        ("engine", "warm-slots", 0, 1_000_000),
+        ("engine", "threads", 1, 1024),
+        ("weights", "app", 1, 10_000),
+        ("functions", "handles", 16, 1_000_000),
+        ("functions", "table-elements", 1024, 100_000_000),
+        ("functions", "call-depth", 0, 64),
+        ("functions", "connections", 1, 65_536),
+        ("gateway", "connections", 1, 1_000_000),
+        ("gateway", "streams", 1, 10_000),
+        ("gateway", "header-fields", 10, 10_000),
+        ("gateway", "body-rate", 0, 1 << 30),
+    ];
+    const SIZES: [(&str, &str, &str, &str); 9] = [
+        ("", "memory", "16Mi", "65536Gi"),
+        ("ceilings", "memory", "64Ki", "4Gi"),
+        ("ceilings", "body", "0", "64Gi"),
+        ("functions", "host-buffers", "64Ki", "1Gi"),
+        ("functions", "headers", "1Ki", "16Mi"),
+        ("functions", "output", "0", "1024Gi"),
+        ("gateway", "header-bytes", "1Ki", "16Mi"),
+        ("compile", "memory", "64Mi", "64Gi"),
+        ("compile", "cache", "0", "65536Gi"),
+    ];
+    const TIMES: [(&str, &str, &str, &str); 9] = [
+        ("", "drain", "0s", "24h"),
+        ("ceilings", "cpu", "1ms", "24h"),
+        ("ceilings", "wall", "1ms", "24h"),
+        ("gateway", "header-timeout", "100ms", "24h"),
+        ("gateway", "idle-timeout", "100ms", "24h"),
+        ("gateway", "body-timeout", "100ms", "24h"),
+        ("gateway", "write-timeout", "100ms", "24h"),
+        ("compile", "cpu", "1s", "24h"),
+        ("compile", "wall", "1s", "24h"),
+    ];
+
+    /// Reads files in which a field has its least and its most value, and those beyond.
+    fn look_at(section: &str, key: &str, quote: &str, bounds: [String; 2], beyond: &[String]) {
+        let file = |value: &str| match section {
+            "" => format!("{key} = {quote}{value}{quote}\n"),
+            _ => format!("[{section}]\n{key} = {quote}{value}{quote}\n"),
+        };
+        for value in &bounds {
+            let text = file(value);
+            if let Err(error) = toml::from_str::<NodeConfig>(&text) {
+                panic!("{text}{error}");
+            }
+        }
+        let [least, most] = &bounds;
+        for value in beyond {
+            let text = file(value);
+            let error = toml::from_str::<NodeConfig>(&text)
+                .expect_err(&text)
+                .to_string();
+            let said = format!("must be from `{least}` to `{most}`, found `{value}`");
+            assert!(error.contains(&said), "{text}{error}");
+            let line = format!("line {}", text.lines().count());
+            assert!(error.contains(&line), "{text}{error}");
+        }
+    }
+
+    #[test]
+    fn every_value_has_bounds() {
+        for (section, key, least, most) in COUNTS {
+            let bounds = [least, most].map(|number| number.to_string());
+            let beyond = [least - 1, most + 1].map(|number| number.to_string());
+            look_at(section, key, "", bounds, &beyond);
+        }
+        for (section, key, least, most) in SIZES {
+            let bytes = |text| parse_size(text).expect("a size");
+            let below = bytes(least).checked_sub(1);
+            let beyond: Vec<String> = below
+                .into_iter()
+                .chain([bytes(most) + 1])
+                .map(format_size)
+                .collect();
+            let bounds = [least, most].map(str::to_owned);
+            look_at(section, key, "\"", bounds, &beyond);
+        }
+        for (section, key, least, most) in TIMES {
+            let time = |text| parse_duration(text).expect("a time");
+            let step = Duration::from_millis(1);
+            let beyond: Vec<String> = time(least)
+                .checked_sub(step)
+                .into_iter()
+                .chain([time(most) + step])
+                .map(format_duration)
+                .collect();
+            let bounds = [least, most].map(str::to_owned);
+            look_at(section, key, "\"", bounds, &beyond);
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_every_type_are_refused_too() {
+        for (value, said) in [
+            ("4000000000000", "must be from `10` to `10000`"),
+            ("99999999999999999999", "line 2"),
+            ("\"100\"", "line 2"),
+        ] {
+            let text = format!("[gateway]\nheader-fields = {value}\n");
+            let error = toml::from_str::<NodeConfig>(&text)
+                .expect_err(&text)
+                .to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    /// What is not written is not looked at: it must be within the bounds as it is.
+    #[test]
+    fn the_defaults_are_within_the_bounds() {
+        let config = NodeConfig::default();
+        let functions = &config.functions;
+        let gateway = &config.gateway;
+        let text = format!(
+            "[engine]\ninstances = {}\n\
+             [functions]\nhandles = {}\ntable-elements = {}\nhost-buffers = \"{}\"\nheaders = \"{}\"\n\
+             output = \"{}\"\ncall-depth = {}\nconnections = {}\n\
+             [gateway]\nconnections = {}\nstreams = {}\nheader-bytes = \"{}\"\nheader-fields = {}\n\
+             header-timeout = \"{}\"\nidle-timeout = \"{}\"\nbody-timeout = \"{}\"\nbody-rate = {}\n\
+             write-timeout = \"{}\"\n",
+            config.engine.instances,
+            functions.handles,
+            functions.table_elements,
+            format_size(functions.host_buffers.0),
+            format_size(functions.headers.0),
+            format_size(functions.output.0),
+            functions.call_depth,
+            functions.connections,
+            gateway.connections,
+            gateway.streams,
+            format_size(gateway.header_bytes.0),
+            gateway.header_fields,
+            format_duration(gateway.header_timeout.0),
+            format_duration(gateway.idle_timeout.0),
+            format_duration(gateway.body_timeout.0),
+            gateway.body_rate,
+            format_duration(gateway.write_timeout.0),
+        );
+        toml::from_str::<NodeConfig>(&text).expect("within the bounds");
     }
 }

@@ -16,11 +16,11 @@ use strand_compiler::{
 use strand_directive::{Diagnostic, Function as FunctionSection};
 use strand_engine::{
     Callees, Dispatch, Engine, EngineError, Function, FunctionId, FunctionSpec, Reuse, Settings,
-    format_bytes,
+    Weights, format_bytes,
 };
 
 use crate::app::{
-    AppDir, AppError, FunctionCause, FunctionError, Wasm, ceilings, compile, engine_world,
+    AppDir, AppError, FunctionCause, FunctionError, MAX_WASM, Wasm, ceilings, compile, engine_world,
 };
 use crate::bindings::Bindings;
 use crate::config::NodeConfig;
@@ -117,6 +117,7 @@ impl Host {
             return Err(HostError::Memory { budget });
         }
         let engine = Engine::new(&Settings {
+            threads: options.config.engine.threads(),
             memory_budget: budget,
             instances: options.config.engine.instances,
             warm_slots: options.config.engine.warm_slots(budget),
@@ -257,6 +258,10 @@ impl Host {
                 requests: section.instance.reuse,
                 concurrency: section.instance.concurrency,
             },
+            weights: Weights {
+                app: self.config.weight(&app.directive().name),
+                function: section.weight,
+            },
             capabilities,
             callees: Callees {
                 granted: section.grants.functions.clone(),
@@ -281,7 +286,7 @@ fn compiler_config(options: &HostOptions, state: &StateDir) -> CompilerConfig {
         child: (program, arguments),
         limits,
         wall: section.wall.0,
-        source: 256 << 20,
+        source: MAX_WASM,
         code: 256 << 20,
         children: std::thread::available_parallelism().map_or(1, usize::from),
         cache: state.artifacts(),

@@ -5,6 +5,7 @@ mod app;
 mod bindings;
 mod config;
 mod cores;
+mod files;
 mod grants;
 mod host;
 mod memory;
@@ -13,9 +14,14 @@ mod registry;
 mod serve;
 mod state;
 
-pub use app::{AppDir, AppError, Checked, DIRECTIVE_FILE, FunctionCause, FunctionError, facts};
+pub use app::{
+    AppDir, AppError, Checked, DIRECTIVE_FILE, FunctionCause, FunctionError, MAX_WASM, facts,
+};
 pub use bindings::{Binding, BindingError, Bindings, BlobLocation, Misbinding};
-pub use config::{Ceilings, CompileSection, ConfigError, EngineSection, NodeConfig, Size, Time};
+pub use config::{
+    Ceilings, CompileSection, ConfigError, EngineSection, NodeConfig, Size, Time, Weight,
+};
+pub use files::{FileError, read_file};
 pub use grants::BackendsError;
 pub use host::{Host, HostError, HostOptions, LoadedApp};
 pub use once::{Invocation, call_once, is_success};

@@ -25,13 +25,14 @@ impl StateDir {
     /// Opens a state folder, private to this user, and makes it if need be.
     ///
     /// # Errors
-    /// When the folder cannot be made, or others may write to it: whoever can put a key
-    /// there can have this node run any code.
+    /// When the folder cannot be made, or is a file, or others may write to it: whoever can
+    /// put a key there can have this node run any code.
     pub fn open(path: &Path) -> io::Result<Self> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(path)?;
+            .create(path)
+            .map_err(|error| in_the_way(path).unwrap_or(error))?;
         let path = path.canonicalize()?;
         let metadata = std::fs::metadata(&path)?;
         let own = rustix::process::geteuid().as_raw();
@@ -64,6 +65,19 @@ impl StateDir {
     }
 }
 
+/// Tells of the file that stands where a folder, or one around it, is to be made.
+fn in_the_way(path: &Path) -> Option<io::Error> {
+    let is_file = |path: &&Path| std::fs::metadata(path).is_ok_and(|found| !found.is_dir());
+    let file = path.ancestors().find(is_file)?;
+    let it = if file == path {
+        "it".to_owned()
+    } else {
+        format!("`{}`", file.display())
+    };
+    let why = format!("{it} is a file, not a folder; choose a folder with `--state DIR`");
+    Some(io::Error::new(io::ErrorKind::NotADirectory, why))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -84,5 +98,19 @@ mod tests {
             let opened = StateDir::open(&path);
             assert_eq!(opened.is_ok(), fine, "{mode:o}: {opened:?}");
         }
+    }
+
+    #[test]
+    fn a_file_is_told_to_be_one() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("writes");
+        let said = |path: &Path| StateDir::open(path).expect_err("no folder").to_string();
+        let rest = "is a file, not a folder; choose a folder with `--state DIR`";
+        assert_eq!(said(&file), format!("it {rest}"));
+        assert_eq!(
+            said(&file.join("a/b")),
+            format!("`{}` {rest}", file.display())
+        );
     }
 }

@@ -6,7 +6,7 @@ pub(super) const SPEC: &[&str] = &["version", "resources", "functions", "routes"
 pub(super) const RESOURCES: &[&str] = &["blobs"];
 pub(super) const BLOBS: &[&str] = &["dev"];
 pub(super) const FUNCTION: &[&str] = &[
-    "source", "world", "limits", "instance", "grants", "config", "env",
+    "source", "world", "weight", "limits", "instance", "grants", "config", "env",
 ];
 pub(super) const SOURCE: &[&str] = &["cargo", "file"];
 pub(super) const LIMITS: &[&str] = &["memory", "cpu", "wall", "concurrency", "queue", "body"];

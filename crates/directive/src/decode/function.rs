@@ -40,6 +40,9 @@ fn function(decoder: &mut Decoder<'_>, name: &str, at: &At<'_>) -> Option<Functi
         .need(decoder, "source")
         .and_then(|at| source(decoder, &at));
     let world = fields.take("world").map(|at| decoder.parsed(&at, world));
+    let weight = fields
+        .take("weight")
+        .and_then(|at| count(decoder, &at, bounds::WEIGHT));
     let limits = fields.take("limits").map(|at| limits(decoder, &at));
     let instance = fields.take("instance").map(|at| instance(decoder, &at));
     let grants = fields
@@ -57,6 +60,7 @@ fn function(decoder: &mut Decoder<'_>, name: &str, at: &At<'_>) -> Option<Functi
             Some(world) => Some(world?),
             None => None,
         },
+        weight: weight.unwrap_or(Function::WEIGHT),
         limits: limits.unwrap_or_default(),
         instance: instance.unwrap_or_default(),
         grants: grants.unwrap_or_default(),

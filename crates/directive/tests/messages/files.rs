@@ -158,8 +158,7 @@ fn static_files_elsewhere() {
     check_links(
         &text,
         &["f.wasm", "a/", "b.html", "c/", "c/index.html"],
-        // A source may be anywhere.
-        &["f.wasm", "a", "b.html", "c/index.html", "d"],
+        &["a", "b.html", "c/index.html", "d"],
         expect![[r#"
             error 10:37 |a| spec.routes[1].static
               a symbolic link leads from `a` out of the app's folder, so that it is never served
@@ -172,6 +171,31 @@ fn static_files_elsewhere() {
                 copy what it leads to into the app's folder; links are followed that are relative and stay in it
             error 13:27 |d| spec.routes[4].static
               there is no file or folder `d`
+                paths are relative to the folder of the Directive
+        "#]],
+    );
+}
+
+#[test]
+fn components_elsewhere() {
+    check_links(
+        &function(""),
+        &["f.wasm"],
+        &["f.wasm"],
+        expect![[r#"
+            error 8:23 |f.wasm| spec.functions.f.source.file
+              a symbolic link leads from `f.wasm` out of the app's folder
+                copy what it leads to into the app's folder; links are followed that are relative and stay in it
+        "#]],
+    );
+    // What is not there leads nowhere.
+    check_links(
+        &function(""),
+        &[],
+        &["f.wasm"],
+        expect![[r#"
+            error 8:23 |f.wasm| spec.functions.f.source.file
+              there is no file `f.wasm`
                 paths are relative to the folder of the Directive
         "#]],
     );

@@ -35,13 +35,13 @@ fn sections() {
         expect![[r#"
             error 9:7 |enviroment| spec.functions.f.enviroment
               unknown field `enviroment` in `spec.functions.f`
-                the fields here are `source`, `world`, `limits`, `instance`, `grants`, `config` and `env`
+                the fields here are `source`, `world`, `weight`, `limits`, `instance`, `grants`, `config` and `env`
             error 10:7 |limit| spec.functions.f.limit
               unknown field `limit` in `spec.functions.f`
                 did you mean `limits`?
             error 11:7 |foo| spec.functions.f.foo
               unknown field `foo` in `spec.functions.f`
-                the fields here are `source`, `world`, `limits`, `instance`, `grants`, `config` and `env`
+                the fields here are `source`, `world`, `weight`, `limits`, `instance`, `grants`, `config` and `env`
         "#]],
     );
 }

@@ -111,6 +111,18 @@ fn mutate(text: &mut String, numbers: &mut Numbers) {
     }
 }
 
+/// Line ends of a text before some byte: `\n`, `\r\n`, or `\r` alone.
+fn line_ends(text: &str, byte: usize) -> usize {
+    let bytes = text.as_bytes();
+    (0..byte)
+        .filter(|at| match bytes[*at] {
+            b'\n' => true,
+            b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        })
+        .count()
+}
+
 #[test]
 fn mutated_files_end_well() {
     let seeds = [
@@ -131,8 +143,7 @@ fn mutated_files_end_well() {
         assert_eq!(outcome.directive.is_none(), failed, "{text}");
         for problem in &outcome.problems {
             if let Some(span) = problem.span {
-                let before = &text[..span.start];
-                assert_eq!(span.line, before.matches('\n').count() + 1, "{text}");
+                assert_eq!(span.line, line_ends(&text, span.start) + 1, "{text}");
                 assert!(text.get(span.range()).is_some(), "{text}");
                 assert!(!text[span.range()].contains('\n'), "{problem:?}\n{text}");
             }

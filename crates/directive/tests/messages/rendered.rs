@@ -59,6 +59,24 @@ fn tabs_wide_characters_and_windows_lines() {
 }
 
 #[test]
+fn only_the_line_is_shown_whatever_ends_it() {
+    let text = function("limits: { memory: 128M }").replace('\n', "\r");
+    check(
+        &text,
+        expect![[r#"
+            error: `128M` is not a size
+             --> directive.yaml:9:25
+              |
+            9 |       limits: { memory: 128M }
+              |                         ^^^^
+              |
+              = help: did you mean `128Mi`? the units are `Ki`, `Mi` and `Gi`; without a unit it is bytes
+
+        "#]],
+    );
+}
+
+#[test]
 fn files_as_a_whole() {
     check(
         "",
@@ -144,7 +162,7 @@ fn control_characters_do_not_reach_the_terminal() {
         11 |       "\e[0m": x
            |       ^^^^^^^
            |
-           = help: the fields here are `source`, `world`, `limits`, `instance`, `grants`, `config` and `env`
+           = help: the fields here are `source`, `world`, `weight`, `limits`, `instance`, `grants`, `config` and `env`
 
     "#]].assert_eq(&rendered);
 }

@@ -117,6 +117,14 @@ fn yaml_that_cannot_be_read() {
     "#]],
     );
     check(
+        "kind: A\0pp\n",
+        expect![[r#"
+        error 1:8 ||
+          not valid YAML: found unprintable character
+            remove that character; if no editor shows one, save the file as UTF-8
+    "#]],
+    );
+    check(
         "a: @x\n",
         expect![[r#"
         error 1:4 ||
@@ -350,7 +358,7 @@ fn size_and_depth_are_bounded() {
         &"[".repeat(300),
         expect![[r#"
         error 1:256 ||
-          not valid YAML: recursion limit exceeded
+          lists and mappings are nested deeper than 32 levels
     "#]],
     );
     check(
@@ -391,6 +399,21 @@ fn size_and_depth_are_bounded() {
 fn lines_may_end_as_on_windows() {
     check(
         &function("limits: { memory: 64M }\nwrld: task").replace('\n', "\r\n"),
+        expect![[r#"
+            error 9:25 |64M| spec.functions.f.limits.memory
+              `64M` is not a size
+                did you mean `64Mi`? the units are `Ki`, `Mi` and `Gi`; without a unit it is bytes
+            error 10:7 |wrld| spec.functions.f.wrld
+              unknown field `wrld` in `spec.functions.f`
+                did you mean `world`?
+        "#]],
+    );
+}
+
+#[test]
+fn lines_may_end_as_long_ago() {
+    check(
+        &function("limits: { memory: 64M }\nwrld: task").replace('\n', "\r"),
         expect![[r#"
             error 9:25 |64M| spec.functions.f.limits.memory
               `64M` is not a size

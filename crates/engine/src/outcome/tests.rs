@@ -1,10 +1,12 @@
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use http_body_util::{Full, StreamBody};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::*;
 use crate::problem::Kind;
@@ -140,7 +142,7 @@ async fn a_function_lives_on_when_its_answer_is_out() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_body_tells_what_became_of_its_call() {
     let problem = || Problem::guest_fault("it fell over");
     let expected = Some(Err(problem().to_string()));
@@ -155,7 +157,9 @@ async fn a_body_tells_what_became_of_its_call() {
     let mut answer = running(Response::new(StreamBody::new(frames).boxed_unsync()), false);
     assert!(answer.next().now_or_never().is_none());
     let outcome = Arc::clone(&answer.outcome);
-    let (found, ()) = tokio::join!(answer.next(), async move { outcome.fail(problem()) });
+    let fails = async move { outcome.fail(problem()) };
+    let both = async { tokio::join!(answer.next(), fails).0 };
+    let found = timeout(Duration::from_secs(1), both).await.expect("woken");
     assert_eq!(found, expected);
     drop(sender);
 
@@ -200,13 +204,14 @@ async fn a_body_says_where_its_end_is_unless_there_is_a_problem_to_tell() {
     assert!(!answer.body.is_end_stream());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_first_problem_is_the_one_that_waits() {
     let outcome = Outcome::new();
     let failed = outcome.failed();
     outcome.fail(Problem::guest_fault("first"));
     outcome.fail(Problem::guest_fault("second"));
-    assert!(failed.await.to_string().contains("first"));
+    let told = timeout(Duration::from_secs(1), failed).await.expect("told");
+    assert!(told.to_string().contains("first"));
 }
 
 /// A request's body in pieces, without a length.
@@ -289,12 +294,14 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for AtEnd<B> {
 }
 
 #[tokio::test]
-async fn a_bounded_body_knows_as_much_of_itself_as_before() {
+async fn a_bounded_body_knows_as_much_of_itself_as_before_and_is_bounded() {
     let outcome = Outcome::new();
-    let (sender, receiver) = mpsc::unbounded_channel::<Result<Frame<Bytes>, BodyError>>();
-    drop(sender);
-    let inner = StreamBody::new(tokio_stream(receiver).boxed());
-    let body = limit_body(AtEnd(inner).boxed_unsync(), 3, &outcome).expect("may be short");
+    let inner = AtEnd(request(&["abcd"])).boxed_unsync();
+    let mut body = limit_body(inner, 3, &outcome).expect("may be short");
     assert!(body.is_end_stream());
     assert_eq!(body.size_hint().upper(), Some(7));
+    body.frame()
+        .await
+        .expect("a frame")
+        .expect_err("beyond the limit");
 }

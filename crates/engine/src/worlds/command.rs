@@ -58,11 +58,13 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     let (head, head_receiver) = oneshot::channel();
     let outcome = Arc::clone(&job.outcome);
     let is_head = job.request.method() == Method::HEAD;
-    let task = tokio::spawn(serve(Arc::clone(function), job, head));
+    let meter = Meter::new(function.limits().cpu);
+    let serving = serve(Arc::clone(function), job, Arc::clone(&meter), head);
+    let task = function.spawn(meter, serving);
     answer(head_receiver, is_head, task, outcome).await
 }
 
-async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
+async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: oneshot::Sender<Head>) {
     let Some(pre) = function.command() else {
         return;
     };
@@ -75,8 +77,7 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
     } = job;
     let deadline = info.deadline;
     let (writer, mut body) = stdout(function.limits().output, &outcome);
-    let meter = Meter::new(function.limits().cpu);
-    let mut store = new_store(&function, &info, &meter, |builder| {
+    let store = new_store(&function, &info, &meter, |builder| {
         builder
             .wasi
             .stdin(Stdin::new(request.into_body()))
@@ -84,6 +85,10 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
             .arg(&*info.function.function)
             .args(&command.args);
     });
+    let mut store = match store {
+        Ok(store) => store,
+        Err(problem) => return outcome.fail(problem),
+    };
     let _guard = PanicGuard(&outcome);
 
     // The answer begins with the first output, or with an end without fault.

@@ -113,11 +113,30 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     let (head, head_receiver) = oneshot::channel();
     let outcome = Arc::clone(&job.outcome);
     let is_head = job.request.method() == Method::HEAD;
-    let task = tokio::spawn(serve(Arc::clone(function), job, head));
+    let Some(handler) = function.http02() else {
+        return Err(Problem::host_fault("the function is of another world"));
+    };
+    let idle = handler.take_idle();
+    let meter = match &idle {
+        Some(instance) => {
+            let meter = Arc::clone(&instance.store.data().meter);
+            meter.reset();
+            meter
+        }
+        None => Meter::new(function.limits().cpu),
+    };
+    let serving = serve(Arc::clone(function), job, idle, Arc::clone(&meter), head);
+    let task = function.spawn(meter, serving);
     answer(head_receiver, is_head, task, outcome).await
 }
 
-async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
+async fn serve(
+    function: Arc<Function>,
+    job: Job,
+    idle: Option<Instance>,
+    meter: Arc<Meter>,
+    head: oneshot::Sender<Head>,
+) {
     let Some(handler) = function.http02() else {
         return;
     };
@@ -129,24 +148,22 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
         ..
     } = job;
     let deadline = info.deadline;
-    let (mut store, mut proxy, served) = match handler.take_idle() {
+    let (mut store, mut proxy, served) = match idle {
         Some(Instance {
             mut store,
             proxy,
             served,
         }) => {
             let ctx = store.data_mut();
-            ctx.meter.reset();
             ctx.limiter.forget_refusal();
             ctx.hooks.call = info;
             (store, Some(proxy), served)
         }
-        None => {
-            let meter = Meter::new(function.limits().cpu);
-            (new_store(&function, &info, &meter, |_| ()), None, 0)
-        }
+        None => match new_store(&function, &info, &meter, |_| ()) {
+            Ok(store) => (store, None, 0),
+            Err(problem) => return outcome.fail(problem),
+        },
     };
-    let meter = Arc::clone(&store.data().meter);
     let _guard = PanicGuard(&outcome);
     let guest = async {
         let instance = match &proxy {

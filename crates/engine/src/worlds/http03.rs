@@ -140,12 +140,13 @@ fn start(function: &Arc<Function>, handler: &Handler, reuse: Reuse, first: Accep
     if instance.is_open() {
         handler.open().push(Arc::clone(&instance));
     }
-    let task = tokio::spawn(work(
+    let working = work(
         Arc::clone(function),
         Arc::clone(&instance),
-        meter,
+        Arc::clone(&meter),
         info,
-    ));
+    );
+    let task = function.spawn(meter, working);
     instance.set_abort_handle(task.abort_handle());
     seat
 }
@@ -169,7 +170,13 @@ async fn work(function: Arc<Function>, instance: Arc<Instance>, meter: Arc<Meter
     let Some(handler) = function.http03() else {
         return;
     };
-    let mut store = new_store(&function, &info, &meter, |_| ());
+    let mut store = match new_store(&function, &info, &meter, |_| ()) {
+        Ok(store) => store,
+        Err(problem) => {
+            handler.close(&instance);
+            return instance.end(Some(problem));
+        }
+    };
     // Dropped before the store is: on a panic, or when nobody wants it any more, this
     // is what is told.
     let mut farewell = Farewell {

@@ -35,7 +35,9 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     let (head, head_receiver) = oneshot::channel();
     let outcome = Arc::clone(&job.outcome);
     let is_head = job.request.method() == Method::HEAD;
-    let task = tokio::spawn(serve(Arc::clone(function), job, head));
+    let meter = Meter::new(function.limits().cpu);
+    let serving = serve(Arc::clone(function), job, Arc::clone(&meter), head);
+    let task = function.spawn(meter, serving);
     answer(head_receiver, is_head, task, outcome).await
 }
 
@@ -72,7 +74,7 @@ impl http_body::Body for Held {
     }
 }
 
-async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
+async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: oneshot::Sender<Head>) {
     let Some(pre) = function.task() else { return };
     let Job {
         request,
@@ -82,8 +84,10 @@ async fn serve(function: Arc<Function>, job: Job, head: oneshot::Sender<Head>) {
         ..
     } = job;
     let deadline = info.deadline;
-    let meter = Meter::new(function.limits().cpu);
-    let mut store = new_store(&function, &info, &meter, |_| ());
+    let mut store = match new_store(&function, &info, &meter, |_| ()) {
+        Ok(store) => store,
+        Err(problem) => return outcome.fail(problem),
+    };
     let _guard = PanicGuard(&outcome);
     let mut budget = function.engine().budget().empty_reservation();
     let guest = async {

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
-use strand_compiler::{CompileError, Shape};
+use strand_compiler::{CompileError, NotWasm, Shape};
 use strand_directive::{NeededGrant, World, needed_grants, unsupported};
-use strand_node::facts;
+use strand_node::{MAX_WASM, facts, read_file};
 
 use crate::cli::{InspectArgs, NodeArgs};
 
@@ -31,8 +31,9 @@ struct About {
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode> {
     let file = args.file.display();
-    let wasm = std::fs::read(&args.file).with_context(|| file.to_string())?;
-    let inspection = strand_compiler::inspect(&wasm).with_context(|| file.to_string())?;
+    let wasm = read_file(&args.file, MAX_WASM).with_context(|| file.to_string())?;
+    let inspection = strand_compiler::inspect(&wasm)
+        .map_err(|error| anyhow!("{file}: {}", with_help(&error)))?;
     let started = Instant::now();
     let code = compile(&wasm)?;
     let facts = facts(&inspection);
@@ -60,6 +61,13 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode> {
         Ok(_) => Ok(ExitCode::SUCCESS),
         // After the rest, which may say why: a module that imports what there is not.
         Err(error) => bail!("{file}: {error}"),
+    }
+}
+
+fn with_help(error: &NotWasm) -> String {
+    match error.help() {
+        Some(help) => format!("{error}; {help}"),
+        None => error.to_string(),
     }
 }
 

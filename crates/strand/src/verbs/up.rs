@@ -13,6 +13,7 @@ use crate::cli::UpArgs;
 use crate::report;
 
 pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
+    strand_engine::give_back_large_buffers();
     let telemetry = strand_telemetry::init(Format::Auto, "info")?;
     let app = super::read_app(&args.app.dir, &args.node)?;
     report::warnings(&app, app.warnings());
@@ -37,7 +38,13 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
         // Outlives the app, so that it can be asked while the app drains.
         let ended = CancellationToken::new();
         node.administer(admin, ended.clone())?;
-        let loaded = node.load(&app).await?;
+        let loaded = tokio::select! {
+            loaded = node.load(&app) => loaded?,
+            () = shutdown.cancelled() => {
+                report::status("Ended", "while its functions were being loaded; nothing was served");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         report::warnings(&app, &loaded.warnings);
         let address = listener.local_addr()?;
         let ready = || {

@@ -1,0 +1,337 @@
+//! Who runs next: weighted fair queueing in two levels, apps and the functions in them.
+//!
+//! Each has a clock of the time that it has had, divided by its weight. Next is the one
+//! whose clock is furthest behind. Who comes back after a while without anything to run
+//! begins at the clock of those that ran meanwhile: nobody saves time up.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::Weights;
+use crate::meter::QUANTUM;
+
+/// What waits to run, by function.
+#[derive(Debug)]
+pub(super) struct FairQueue<T> {
+    apps: Slab<App>,
+    names: HashMap<Arc<str>, usize>,
+    functions: Slab<Function<T>>,
+    /// Apps with something that waits.
+    ready: Line,
+}
+
+#[derive(Debug)]
+struct App {
+    name: Arc<str>,
+    clock: Clock,
+    functions: usize,
+    /// Its functions with something that waits.
+    ready: Line,
+}
+
+#[derive(Debug)]
+struct Function<T> {
+    app: usize,
+    clock: Clock,
+    waiting: VecDeque<T>,
+}
+
+/// The time that somebody has had, by weight.
+#[derive(Debug)]
+struct Clock {
+    weight: u64,
+    had: u64,
+}
+
+impl Clock {
+    fn new(weight: u32) -> Self {
+        Self {
+            weight: u64::from(weight.max(1)),
+            had: 0,
+        }
+    }
+
+    /// Time as the clock counts it: nanoseconds for the weight that is the default. In 64
+    /// bits the lightest may have five years.
+    fn units(&self, time: Duration) -> u64 {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        nanos.saturating_mul(u64::from(Weights::DEFAULT)) / self.weight
+    }
+}
+
+/// Those who have something that waits, by their clocks.
+#[derive(Debug, Default)]
+struct Line {
+    by_clock: BTreeSet<(u64, usize)>,
+    /// The clock of the one that was taken last.
+    now: u64,
+}
+
+impl Line {
+    fn enter(&mut self, key: usize, clock: &mut Clock) {
+        clock.had = clock.had.max(self.now);
+        self.by_clock.insert((clock.had, key));
+    }
+
+    fn first(&mut self) -> Option<usize> {
+        let (had, key) = self.by_clock.pop_first()?;
+        self.now = had;
+        Some(key)
+    }
+
+    /// Sets a clock, whether it stands in this line or not.
+    fn set(&mut self, key: usize, clock: &mut Clock, had: u64) {
+        if self.by_clock.remove(&(clock.had, key)) {
+            self.by_clock.insert((had, key));
+        }
+        clock.had = had;
+    }
+}
+
+impl<T> Default for FairQueue<T> {
+    fn default() -> Self {
+        Self {
+            apps: Slab::new(),
+            names: HashMap::new(),
+            functions: Slab::new(),
+            ready: Line::default(),
+        }
+    }
+}
+
+impl<T> FairQueue<T> {
+    /// Takes a function in. All functions of an app give it the same weight; if not, the
+    /// last one counts.
+    pub(super) fn join(&mut self, app: &str, weights: Weights) -> usize {
+        let app = match self.names.get(app) {
+            Some(key) => *key,
+            None => {
+                let name: Arc<str> = app.into();
+                let key = self.apps.insert(App {
+                    name: Arc::clone(&name),
+                    clock: Clock::new(weights.app),
+                    functions: 0,
+                    ready: Line::default(),
+                });
+                self.names.insert(name, key);
+                key
+            }
+        };
+        self.apps[app].clock.weight = u64::from(weights.app.max(1));
+        self.apps[app].functions += 1;
+        self.functions.insert(Function {
+            app,
+            clock: Clock::new(weights.function),
+            waiting: VecDeque::new(),
+        })
+    }
+
+    /// Forgets a function; nothing of it waits.
+    pub(super) fn leave(&mut self, key: usize) {
+        let key = self.functions.remove(key).app;
+        let app = &mut self.apps[key];
+        app.functions -= 1;
+        if app.functions == 0 {
+            let app = self.apps.remove(key);
+            self.names.remove(&app.name);
+        }
+    }
+
+    pub(super) fn push(&mut self, key: usize, item: T) {
+        let function = &mut self.functions[key];
+        function.waiting.push_back(item);
+        if function.waiting.len() > 1 {
+            return;
+        }
+        let app = &mut self.apps[function.app];
+        let is_first = app.ready.by_clock.is_empty();
+        app.ready.enter(key, &mut function.clock);
+        if is_first {
+            self.ready.enter(function.app, &mut app.clock);
+        }
+    }
+
+    /// Takes what is next. Its app and function are charged a quantum; what it was more or
+    /// less is for [`charge`](Self::charge).
+    pub(super) fn pop(&mut self) -> Option<(usize, T)> {
+        let app_key = self.ready.first()?;
+        let app = &mut self.apps[app_key];
+        let key = app.ready.first()?;
+        let function = &mut self.functions[key];
+        let item = function.waiting.pop_front()?;
+        function.clock.had += function.clock.units(QUANTUM);
+        app.clock.had += app.clock.units(QUANTUM);
+        if !function.waiting.is_empty() {
+            app.ready.enter(key, &mut function.clock);
+        }
+        if !app.ready.by_clock.is_empty() {
+            self.ready.enter(app_key, &mut app.clock);
+        }
+        Some((key, item))
+    }
+
+    /// Says how much time it was in the end. The function may be gone.
+    pub(super) fn charge(&mut self, key: usize, used: Duration) {
+        let Some(function) = self.functions.get_mut(key) else {
+            return;
+        };
+        let app = &mut self.apps[function.app];
+        let settled = |clock: &Clock| {
+            clock.had.saturating_add(clock.units(used)) - clock.units(QUANTUM).min(clock.had)
+        };
+        let had = settled(&function.clock);
+        app.ready.set(key, &mut function.clock, had);
+        let had = settled(&app.clock);
+        self.ready.set(function.app, &mut app.clock, had);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn queue(members: &[(&str, u32, u32)]) -> FairQueue<usize> {
+        let mut queue = FairQueue::default();
+        for (expected, (app, of_app, of_function)) in members.iter().enumerate() {
+            let weights = Weights {
+                app: *of_app,
+                function: *of_function,
+            };
+            assert_eq!(queue.join(app, weights), expected);
+        }
+        queue
+    }
+
+    /// Lets members that always have something to run do so for a while; each turn takes
+    /// as long as it says. Gives the time that each had.
+    fn had(queue: &mut FairQueue<usize>, turns: &[Duration], rounds: usize) -> Vec<f64> {
+        for member in 0..turns.len() {
+            queue.push(member, member);
+        }
+        let mut had = vec![Duration::ZERO; turns.len()];
+        for _ in 0..rounds {
+            let (key, item) = queue.pop().expect("something waits");
+            assert_eq!(key, item);
+            had[key] += turns[key];
+            queue.charge(key, turns[key]);
+            queue.push(key, key);
+        }
+        let all: Duration = had.iter().sum();
+        had.iter()
+            .map(|had| had.as_secs_f64() / all.as_secs_f64())
+            .collect()
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64]) {
+        for (found_one, expected_one) in found.iter().zip(expected) {
+            assert!(
+                (found_one - expected_one).abs() < 0.01,
+                "{found:?}, not {expected:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn time_is_shared_among_apps_whatever_the_number_of_their_functions() {
+        let mut queue = queue(&[("a", 100, 100), ("b", 100, 100), ("b", 100, 100)]);
+        let shares = had(&mut queue, &[MILLISECOND; 3], 3000);
+        assert_close(&shares, &[0.5, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn weights_count_among_apps_and_among_functions() {
+        let mut queue = queue(&[("a", 300, 100), ("b", 100, 400), ("b", 100, 100)]);
+        let shares = had(&mut queue, &[MILLISECOND; 3], 10_000);
+        assert_close(&shares, &[0.75, 0.2, 0.05]);
+    }
+
+    #[test]
+    fn who_takes_longer_turns_gets_fewer() {
+        let mut queue = queue(&[("a", 100, 100), ("b", 100, 100)]);
+        let shares = had(&mut queue, &[MILLISECOND / 10, MILLISECOND * 3], 10_000);
+        assert_close(&shares, &[0.5, 0.5]);
+    }
+
+    #[test]
+    fn who_was_away_has_saved_nothing_up() {
+        let mut queue = queue(&[("a", 100, 100), ("b", 100, 100)]);
+        queue.push(0, 0);
+        for _ in 0..1000 {
+            let (key, item) = queue.pop().expect("something waits");
+            queue.charge(key, MILLISECOND);
+            queue.push(key, item);
+        }
+        queue.push(1, 1);
+        let mut turns = [0, 0];
+        for _ in 0..100 {
+            let (key, item) = queue.pop().expect("something waits");
+            turns[key] += 1;
+            queue.charge(key, MILLISECOND);
+            queue.push(key, item);
+        }
+        assert!((49..=51).contains(&turns[0]), "{turns:?}");
+    }
+
+    #[test]
+    fn who_is_in_debt_does_not_lose_it_by_being_away_for_a_moment() {
+        let mut queue = queue(&[("a", 100, 100), ("b", 100, 100)]);
+        queue.push(0, 0);
+        queue.push(1, 1);
+        let (first, _) = queue.pop().expect("something waits");
+        queue.charge(first, MILLISECOND * 50);
+        queue.push(first, first);
+        for turn in 0..49 {
+            let (key, item) = queue.pop().expect("something waits");
+            assert_eq!(key, 1 - first, "turn {turn}");
+            queue.charge(key, MILLISECOND);
+            queue.push(key, item);
+        }
+    }
+
+    #[test]
+    fn several_threads_take_from_different_apps() {
+        let mut queue = queue(&[("a", 100, 100), ("b", 100, 100)]);
+        for item in 0..4 {
+            queue.push(item % 2, item);
+        }
+        let mut taken: Vec<_> = (0..2)
+            .filter_map(|_| queue.pop())
+            .map(|(key, _)| key)
+            .collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1]);
+    }
+
+    #[test]
+    fn what_one_function_has_comes_in_order_and_then_there_is_nothing() {
+        let mut queue = queue(&[("a", 100, 100)]);
+        for item in 0..3 {
+            queue.push(0, item);
+        }
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop())
+            .map(|(_, item)| item)
+            .collect();
+        assert_eq!(order, [0, 1, 2]);
+        assert!(queue.pop().is_none());
+    }
+
+    #[test]
+    fn who_leaves_is_forgotten() {
+        let mut queue = queue(&[("a", 100, 100), ("a", 100, 100), ("b", 100, 100)]);
+        queue.leave(0);
+        assert_eq!(queue.apps.len(), 2);
+        queue.leave(1);
+        assert_eq!((queue.apps.len(), queue.names.len()), (1, 1));
+        // Somebody whose last turn ends when it is gone.
+        queue.charge(1, MILLISECOND);
+        queue.push(2, 2);
+        assert_eq!(queue.pop(), Some((2, 2)));
+        queue.leave(2);
+        assert!(queue.apps.is_empty() && queue.functions.is_empty());
+    }
+}

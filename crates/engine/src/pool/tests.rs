@@ -1,0 +1,168 @@
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ThreadId;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::ticker::Ticker;
+
+fn meter() -> Arc<Meter> {
+    Meter::new(Duration::from_secs(60))
+}
+
+/// A guest that uses some CPU time, a millisecond a turn, and says on which threads.
+async fn spin(meter: Arc<Meter>, ticker: Arc<Ticker>, turns: u32) -> Vec<ThreadId> {
+    let mut threads = Vec::new();
+    let guest = async {
+        for _ in 0..turns {
+            threads.push(thread::current().id());
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(1) {
+                std::hint::spin_loop();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    meter.drive(&ticker, guest).await;
+    threads
+}
+
+fn ticker() -> Arc<Ticker> {
+    let engine = wasmtime::Engine::default();
+    Arc::new(Ticker::start(&engine).expect("a thread"))
+}
+
+#[tokio::test]
+async fn short_work_stays_where_it_began() {
+    let pool = Pool::start(1).expect("threads");
+    let share = pool.join("a", Weights::default());
+    let (sender, threads) = oneshot::channel();
+    let (meter, ticker) = (meter(), ticker());
+    let task = spin(Arc::clone(&meter), ticker, 0);
+    spawn(&share, meter, async move {
+        let _ = sender.send(thread::current().id());
+        let _ = task.await;
+    });
+    assert_eq!(threads.await.expect("it ran"), thread::current().id());
+}
+
+#[tokio::test]
+async fn long_work_moves_and_its_runtime_stays_in_reach() {
+    let pool = Pool::start(1).expect("threads");
+    let share = pool.join("a", Weights::default());
+    let (sender, threads) = oneshot::channel();
+    let (meter, ticker) = (meter(), ticker());
+    let spinning = spin(Arc::clone(&meter), ticker, 20);
+    let task = spawn(&share, meter, async move {
+        let threads = spinning.await;
+        // Timers and tasks of the runtime that it came from.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let spawned = tokio::spawn(async { thread::current().id() }).await;
+        let _ = sender.send((threads, spawned.expect("no panic")));
+    });
+    let (threads, spawned) = threads.await.expect("it ran");
+    let here = thread::current().id();
+    assert_eq!((threads[0], spawned), (here, here));
+    assert_ne!(threads[19], here);
+    task.await.expect("it ends here");
+}
+
+#[tokio::test]
+async fn what_counts_anew_comes_back() {
+    let pool = Pool::start(1).expect("threads");
+    let share = pool.join("a", Weights::default());
+    let (meter, ticker) = (meter(), ticker());
+    let (requests, mut arrived) = mpsc::channel::<u32>(1);
+    let (sender, mut answers) = mpsc::channel(1);
+    let served = Arc::clone(&meter);
+    spawn(&share, Arc::clone(&meter), async move {
+        while let Some(turns) = arrived.recv().await {
+            spin(Arc::clone(&served), Arc::clone(&ticker), turns).await;
+            let _ = sender.send(thread::current().id()).await;
+        }
+    });
+    let here = Some(thread::current().id());
+    requests.send(20).await.expect("it runs");
+    assert_ne!(answers.recv().await, here);
+    // The first of these is still taken where the task waited for it.
+    for _ in 0..1000 {
+        meter.reset();
+        requests.send(0).await.expect("it runs");
+        if answers.recv().await == here {
+            return;
+        }
+    }
+    panic!("it stays in the pool");
+}
+
+#[tokio::test]
+async fn work_that_nobody_wants_ends_in_the_pool() {
+    struct Gone(Arc<AtomicBool>);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let pool = Pool::start(1).expect("threads");
+    let share = pool.join("a", Weights::default());
+    let (meter, ticker) = (meter(), ticker());
+    let gone = Arc::new(AtomicBool::new(false));
+    let guard = Gone(Arc::clone(&gone));
+    let (sender, mut turns) = mpsc::unbounded_channel();
+    let task = spawn(&share, Arc::clone(&meter), async move {
+        let _guard = guard;
+        loop {
+            spin(Arc::clone(&meter), Arc::clone(&ticker), 1).await;
+            let _ = sender.send(thread::current().id());
+        }
+    });
+    let here = thread::current().id();
+    while turns.recv().await == Some(here) {}
+    task.abort();
+    // The channel ends when the task is dropped.
+    while turns.recv().await.is_some() {}
+    while !gone.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_the_pool_is_its_callers_and_the_thread_goes_on() {
+    let pool = Pool::start(1).expect("threads");
+    let share = pool.join("a", Weights::default());
+    let ticker = ticker();
+    for _ in 0..2 {
+        let meter = meter();
+        let spinning = spin(Arc::clone(&meter), Arc::clone(&ticker), 20);
+        let task = spawn(&share, meter, async move {
+            let _ = AssertUnwindSafe(spinning).await;
+            std::panic::resume_unwind(Box::new("on purpose"));
+        });
+        assert!(task.await.expect_err("a panic").is_panic());
+    }
+}
+
+#[tokio::test]
+async fn whats_begun_at_once_runs_at_once() {
+    let pool = Pool::start(2).expect("threads");
+    let share = pool.join("a", Weights::default());
+    let ticker = ticker();
+    let tasks: Vec<_> = (0..3)
+        .map(|_| {
+            let meter = meter();
+            let spinning = spin(Arc::clone(&meter), Arc::clone(&ticker), 30);
+            let (sender, threads) = oneshot::channel();
+            spawn(&share, meter, async move {
+                let _ = sender.send(spinning.await);
+            });
+            threads
+        })
+        .collect();
+    let mut threads = std::collections::HashSet::new();
+    for task in tasks {
+        threads.extend(task.await.expect("it ran"));
+    }
+    assert_eq!(threads.len(), 3, "this thread and both of the pool");
+}
