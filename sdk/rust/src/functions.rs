@@ -10,13 +10,34 @@
 //! # }
 //! ```
 //!
+//! Many calls at once, whose answers come in order:
+//!
+//! ```no_run
+//! use strand_sdk::functions::{self, Ahead};
+//!
+//! # fn example(mut out: impl std::io::Write) -> Result<(), Box<dyn std::error::Error>> {
+//! let parts = (0..100).map(|part| format!("/?part={part}"));
+//! let mut calls = functions::in_order("worker", parts, Ahead { calls: 4, bytes: 1 << 20 });
+//! while let Some(mut reply) = calls.next()? {
+//!     while let Some(piece) = reply.piece()? {
+//!         out.write_all(&piece)?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The function that is called has its own limits, grants and instance, but the deadline of its
 //! caller. What it could not do it answers with a problem, so look at the status.
+
+mod in_order;
 
 use wasip2::http::types::{Method, Scheme};
 
 use crate::http::{CallError, Reply};
 use crate::outgoing::{self, Target};
+
+pub use in_order::{Ahead, InOrder, Turn, in_order};
 
 /// Calls a function with GET. `target` is a path with its query: `/?a=b`.
 ///
@@ -36,10 +57,13 @@ pub fn post(function: &str, target: &str, body: &[u8]) -> Result<Reply, CallErro
 }
 
 fn call(method: Method, function: &str, target: &str, body: &[u8]) -> Result<Reply, CallError> {
-    let target = Target {
+    outgoing::send(method, &to(function, target), &[], body)
+}
+
+fn to<'a>(function: &str, target: &'a str) -> Target<'a> {
+    Target {
         scheme: Scheme::Http,
         authority: format!("{function}.strand.internal").into(),
         path: target.into(),
-    };
-    outgoing::send(method, &target, &[], body)
+    }
 }

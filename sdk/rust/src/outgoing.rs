@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use wasip2::http::outgoing_handler::handle;
-use wasip2::http::types::{ErrorCode, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::http::types::{
+    ErrorCode, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
 use wasip2::io::streams::StreamError;
 
 use crate::http::{CallError, Reply, headers};
@@ -35,6 +37,22 @@ pub(crate) fn send(
     fields: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Reply, CallError> {
+    let sent = start(method, to, fields, body)?;
+    loop {
+        match sent.answer(to) {
+            Some(answer) => return answer,
+            None => sent.future.subscribe().block(),
+        }
+    }
+}
+
+/// Sends a request with a whole body, and does not wait for its answer.
+pub(crate) fn start(
+    method: Method,
+    to: &Target<'_>,
+    fields: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Sent, CallError> {
     let length = body.len().to_string();
     let mut fields = fields.to_vec();
     if !body.is_empty() {
@@ -54,20 +72,29 @@ pub(crate) fn send(
         [] => None,
         _ => Some(request.body().map_err(refused)?),
     };
-    let failed = |code| failed(code, to);
-    let future = handle(request, None).map_err(failed)?;
+    let future = handle(request, None).map_err(|code| failed(code, to))?;
     if let Some(outgoing) = outgoing {
         // Who answers without reading the body closes it. Its answer says why, or its error does.
         let _ = write(outgoing, body);
     }
-    loop {
-        match future.get() {
-            Some(Ok(Ok(response))) => return Ok(Reply::new(response)),
-            Some(Ok(Err(code))) => return Err(failed(code)),
-            // Only the first one that asks gets it, and that is this loop.
-            Some(Err(())) => return Err(failed(ErrorCode::InternalError(None))),
-            None => future.subscribe().block(),
-        }
+    Ok(Sent { future })
+}
+
+/// A request that was sent.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) future: FutureIncomingResponse,
+}
+
+impl Sent {
+    /// Its answer, if the head of that is there. Once.
+    pub(crate) fn answer(&self, to: &Target<'_>) -> Option<Result<Reply, CallError>> {
+        Some(match self.future.get()? {
+            Ok(Ok(response)) => Ok(Reply::new(response)),
+            Ok(Err(code)) => Err(failed(code, to)),
+            // Only the first one that asks gets it.
+            Err(()) => Err(failed(ErrorCode::InternalError(None), to)),
+        })
     }
 }
 

@@ -35,6 +35,26 @@ pub(crate) fn read_some(stream: &InputStream, most: u64) -> Result<Option<Vec<u8
     }
 }
 
+/// What of a stream is there, at most so many bytes.
+pub(crate) fn read_ready(stream: &InputStream, most: u64) -> Result<Ready, StreamError> {
+    match stream.read(most) {
+        Ok(piece) if piece.is_empty() => Ok(Ready::NotYet),
+        Ok(piece) => Ok(Ready::Piece(piece)),
+        Err(StreamError::Closed) => Ok(Ready::End),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is to be had of a stream without waiting.
+pub(crate) enum Ready {
+    /// Nothing so far.
+    NotYet,
+    /// Some bytes, at least one.
+    Piece(Vec<u8>),
+    /// The end.
+    End,
+}
+
 /// As [`std::io::Read::read`].
 pub(crate) fn read_into<E>(
     buffer: &mut [u8],

@@ -3,10 +3,11 @@
 use std::io;
 
 use wasip2::http::types::IncomingBody;
+use wasip2::io::poll::Pollable;
 use wasip2::io::streams::InputStream;
 
 use crate::http::Broken;
-use crate::streams::{read_into, read_some};
+use crate::streams::{Ready, read_into, read_ready, read_some};
 
 /// Bytes that are read at once.
 const PIECE: u64 = 64 * 1024;
@@ -36,6 +37,16 @@ impl Body {
     /// [`Broken`] when the other side went away, or the body is beyond the function's limit.
     pub fn piece(&mut self) -> Result<Option<Vec<u8>>, Broken> {
         Ok(read_some(&self.stream, PIECE)?)
+    }
+
+    /// What is there already, at most 64 KiB.
+    pub(crate) fn ready(&self) -> Result<Ready, Broken> {
+        Ok(read_ready(&self.stream, PIECE)?)
+    }
+
+    /// For waiting until something is there.
+    pub(crate) fn subscribe(&self) -> Pollable {
+        self.stream.subscribe()
     }
 
     /// All of it, up to `limit` bytes.

@@ -128,6 +128,8 @@ pub enum CallError {
     Denied(String),
     /// Functions that call each other are too deep inside each other already.
     TooDeep,
+    /// The answer's body is not to be had.
+    Broken(Broken),
     /// Anything else, as `wasi:http` names it.
     Failed(ErrorCode),
 }
@@ -136,7 +138,7 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => write!(f, "no request can go to {address:?}"),
-            Self::Field(broken) => broken.fmt(f),
+            Self::Field(broken) | Self::Broken(broken) => broken.fmt(f),
             Self::Denied(address) => write!(
                 f,
                 "{address}: denied; the function's grants in the Directive (`http`, `functions`) do \
