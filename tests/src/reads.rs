@@ -22,7 +22,7 @@ pub fn reads_app() -> TestApp {
     let app = TestApp::new("");
     let directive = fs::read_to_string(example.join("directive.yaml")).unwrap();
     app.write("directive.yaml", directive);
-    for name in ["simulate", "index"] {
+    for name in ["simulate", "index", "windows"] {
         let built = fs::read(guest(&format!("reads-{name}"))).unwrap();
         app.write(&format!(".strand/build/{name}.wasm"), built);
         app.write(&format!("functions/{name}/Cargo.toml"), "");

@@ -1,9 +1,11 @@
 //! What the functions of the reads app share: problems, queries, names of references, and on Wasm
 //! answers. What needs no host is apart, so that its tests run natively.
 
+pub mod parameters;
 pub mod problem;
 pub mod query;
 pub mod reference;
+pub mod work;
 
 #[cfg(target_arch = "wasm32")]
 pub mod answer;

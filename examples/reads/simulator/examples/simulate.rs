@@ -4,7 +4,8 @@
 use std::io::{Read, Write};
 
 use reads_simulator::{
-    Builder, Diploid, Loader, Mates, Pairs, Params, Rng, Sequence, fai::Entry, mutate, share,
+    Builder, Diploid, Loader, Mates, Pairs, Params, Rng, Sequence, Template, fai::Entry, mutate,
+    share,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -72,10 +73,8 @@ fn simulate(
         );
         let count = share(entry.length, total, params.pairs);
         let mut pairs = Pairs::new(
-            &entry.name,
-            &sequence,
-            &diploid,
-            count,
+            Template::whole(&entry.name, &sequence, &diploid),
+            0..count,
             params,
             Mates::Both,
             &mut rng,

@@ -29,9 +29,13 @@ pub struct Entry {
 impl Entry {
     /// The offset of the last base, which is the last byte to read; `None` if the sequence is empty.
     pub fn last_byte(&self) -> Option<u64> {
-        let last = self.length.checked_sub(1)?;
-        let line = last.checked_div(self.line_bases)?;
-        Some(self.offset + line * self.line_width + last % self.line_bases)
+        self.length.checked_sub(1).map(|last| self.offset_of(last))
+    }
+
+    /// The offset of a base (from 0) of the sequence.
+    pub fn offset_of(&self, base: u64) -> u64 {
+        let line = base.checked_div(self.line_bases).unwrap_or(0);
+        self.offset + line * self.line_width + base.checked_rem(self.line_bases).unwrap_or(0)
     }
 }
 

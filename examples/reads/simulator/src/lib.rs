@@ -14,23 +14,28 @@
 //! a distance lies within 1e-13 of a half.
 
 pub mod fai;
+mod grid;
 mod index;
 mod memory;
 mod mutate;
 mod nmask;
 mod pairs;
 mod params;
+mod part;
+mod read;
 mod rng;
 mod rows;
 mod sequence;
 mod share;
 mod text;
 
+pub use grid::{Grid, LONGEST_REACH, Place, WINDOW};
 pub use index::{Builder, FastaError, FastaProblem};
 pub use memory::{FIXED, memory_needed};
 pub use mutate::{Diploid, mutate};
-pub use pairs::{Mates, Pairs, Stuck};
+pub use pairs::{Mates, Pairs, Stuck, Template};
 pub use params::{OutOfRange, Params, range};
+pub use part::Part;
 pub use rng::{Chance, Draw, Rng};
 pub use rows::Rows;
 pub use sequence::{LoadError, Loader, Sequence};

@@ -1,5 +1,7 @@
 //! The mutations of a sequence, as a sparse list.
 
+use std::ops::Range;
+
 use crate::params::Params;
 use crate::rng::{Chance, Rng};
 use crate::sequence::Sequence;
@@ -183,38 +185,63 @@ fn expected(len: u64, params: &Params) -> u64 {
 /// Draws the mutations of a sequence, base by base from its start, into the memory of an earlier one
 /// (or of [`Diploid::with_capacity`]).
 pub fn mutate(sequence: &Sequence, params: &Params, rng: &mut Rng, reuse: Diploid) -> Diploid {
-    let len = sequence.len();
-    let mut diploid = reuse.emptied(len, params);
-    let chances = Chances::new(params);
-    let n = sequence.n();
-    let mut i = 0;
-    // The end of the stretch without N that `i` is in.
-    let mut end = 0;
-    while i < len {
-        if i >= end {
-            i = n.next(i, len, false);
-            end = n.next(i, len, true);
+    let mut mutator = Mutator::new(sequence, params, reuse);
+    mutator.mutate(0..sequence.len(), rng);
+    mutator.finish()
+}
+
+/// Draws the mutations of a sequence part by part.
+pub(crate) struct Mutator<'a> {
+    sequence: &'a Sequence,
+    chances: Chances,
+    diploid: Diploid,
+}
+
+impl<'a> Mutator<'a> {
+    pub(crate) fn new(sequence: &'a Sequence, params: &Params, reuse: Diploid) -> Self {
+        Self {
+            sequence,
+            chances: Chances::new(params),
+            diploid: reuse.emptied(sequence.len(), params),
         }
-        match rng.misses(chances.mutation, end - i) {
-            None => i = end,
-            Some(missed) => {
-                i += missed;
-                let cell = chances.cell(sequence.base(i), rng);
-                diploid.push(i, cell);
-                i += 1;
-                if cell.change() == Change::Deletion {
-                    // The deletion goes on over anything, N too.
-                    while i < len && rng.draw().hits(chances.extend) {
-                        diploid.push(i, cell);
-                        i += 1;
+    }
+
+    /// Draws the mutations of the next part. Of a part that is cut short they are the same up to there.
+    pub(crate) fn mutate(&mut self, part: Range<usize>, rng: &mut Rng) {
+        let (chances, n) = (&self.chances, self.sequence.n());
+        let len = part.end;
+        let mut i = part.start;
+        // The end of the stretch without N that `i` is in.
+        let mut end = i;
+        while i < len {
+            if i >= end {
+                i = n.next(i, len, false);
+                end = n.next(i, len, true);
+            }
+            match rng.misses(chances.mutation, end - i) {
+                None => i = end,
+                Some(missed) => {
+                    i += missed;
+                    let cell = chances.cell(self.sequence.base(i), rng);
+                    self.diploid.push(i, cell);
+                    i += 1;
+                    if cell.change() == Change::Deletion {
+                        // The deletion goes on over anything, N too.
+                        while i < len && rng.draw().hits(chances.extend) {
+                            self.diploid.push(i, cell);
+                            i += 1;
+                        }
+                        // The draw that ended it was for base `i`, which can have its own mutation.
                     }
-                    // The draw that ended it was for base `i`, which can have its own mutation.
                 }
             }
         }
     }
-    diploid.build_index(len);
-    diploid
+
+    pub(crate) fn finish(mut self) -> Diploid {
+        self.diploid.build_index(self.sequence.len());
+        self.diploid
+    }
 }
 
 struct Chances {

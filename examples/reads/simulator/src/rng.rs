@@ -75,6 +75,23 @@ impl Draw {
     }
 }
 
+/// What random numbers are for, in windowed mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// The mutations of a window.
+    Mutations = 1,
+    /// A batch of its pairs.
+    Reads = 2,
+}
+
+/// Spreads each bit of a number over all of them: the finishing step of SplitMix64 (Steele, Lea and
+/// Flood, 2014).
+fn spread(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
+}
+
 /// The generator, with the second number of the last pair of normal deviates, which is kept for the
 /// next call whatever happens in between.
 #[derive(Clone, Debug)]
@@ -88,6 +105,20 @@ impl Rng {
     pub fn new(seed: u32) -> Self {
         Self {
             state: ((u64::from(seed) << 16) | 0x330E) << 16,
+            spare: None,
+        }
+    }
+
+    /// The generator of a part of a simulation, told by all that names it.
+    pub(crate) fn of_part(seed: u32, name: &str, stream: Stream, window: u64, batch: u64) -> Self {
+        let numbers = [u64::from(seed), stream as u64, window, batch];
+        let name = name.bytes().map(u64::from);
+        let state = numbers.into_iter().chain(name).fold(0, |state: u64, next| {
+            // The increment of SplitMix64, so that a row of zeros is not one zero.
+            spread(state.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ next)
+        });
+        Self {
+            state: state << 16,
             spare: None,
         }
     }

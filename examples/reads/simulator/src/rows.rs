@@ -1,6 +1,8 @@
 //! The variants as wgsim's table: name, position (from 1), reference, alternative, and `-` for both
 //! haplotypes or `+` for one of them, separated by tabs.
 
+use std::ops::Range;
+
 use crate::mutate::{Cell, Change, Diploid, HAPLOTYPES};
 use crate::sequence::Sequence;
 use crate::text::{LETTERS, letter, push_decimal};
@@ -14,7 +16,9 @@ pub struct Rows<'a> {
     name: &'a str,
     sequence: &'a Sequence,
     diploid: &'a Diploid,
-    next: usize,
+    /// The position in the sequence of the first base in memory.
+    origin: u64,
+    variants: Range<usize>,
 }
 
 impl<'a> Rows<'a> {
@@ -24,28 +28,46 @@ impl<'a> Rows<'a> {
             name,
             sequence,
             diploid,
-            next: 0,
+            origin: 0,
+            variants: 0..diploid.len(),
+        }
+    }
+
+    /// The rows of a part of what is in memory, where the first base is base `origin` of the sequence.
+    pub(crate) fn part(
+        name: &'a str,
+        sequence: &'a Sequence,
+        diploid: &'a Diploid,
+        part: Range<usize>,
+        origin: u64,
+    ) -> Self {
+        Self {
+            name,
+            sequence,
+            diploid,
+            origin,
+            variants: diploid.at_or_after(part.start)..diploid.at_or_after(part.end),
         }
     }
 
     /// Appends whole rows until `out` has `limit` bytes or more. `false`: that was the last one.
     pub fn fill(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {
-        while out.len() < limit {
-            let Some(position) = self.diploid.position(self.next) else {
+        while out.len() < limit && !self.variants.is_empty() {
+            let Some(position) = self.diploid.position(self.variants.start) else {
                 return false;
             };
-            self.next += self.row(position, out);
+            self.variants.start += self.row(position, out);
         }
-        self.next < self.diploid.len()
+        !self.variants.is_empty()
     }
 
     /// Writes the row of the next variant, and tells how many variants it is for.
     fn row(&self, position: usize, out: &mut Vec<u8>) -> usize {
-        let cell = self.diploid.cell(self.next);
+        let cell = self.diploid.cell(self.variants.start);
         let both = cell.haplotypes() == HAPLOTYPES;
         out.extend_from_slice(self.name.as_bytes());
         out.push(b'\t');
-        push_decimal(out, position as u64 + 1);
+        push_decimal(out, self.origin + position as u64 + 1);
         out.push(b'\t');
         let mut count = 1;
         let mut mark = if both { b'-' } else { b'+' };
@@ -79,11 +101,12 @@ impl<'a> Rows<'a> {
     /// Writes the bases from `start` that are deleted on the same haplotypes, by one mutation or
     /// several that adjoin, and tells how many there are. They begin with a base, but may go on over N.
     fn deletion(&self, start: usize, cell: Cell, out: &mut Vec<u8>) -> usize {
+        let first = self.variants.start;
         let same = |k: &usize| {
-            self.diploid.position(self.next + k) == Some(start + k)
-                && self.diploid.cell(self.next + k) == cell
+            self.diploid.position(first + k) == Some(start + k)
+                && self.diploid.cell(first + k) == cell
         };
-        let run = (0..).take_while(same).count();
+        let run = (0..self.variants.len()).take_while(same).count();
         out.extend((start..start + run).map(|i| letter(self.sequence.base(i))));
         run
     }

@@ -1,6 +1,7 @@
 //! A sequence in two bits a base, and its loading from the bytes of a FASTA file.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::fai::Entry;
 use crate::nmask::NMask;
@@ -165,18 +166,25 @@ pub struct Loader {
 impl Loader {
     /// A loader for a sequence, into the memory of an earlier one (or of
     /// [`Sequence::with_capacity`]): freed memory may be too scattered for the next large sequence.
-    pub fn new(entry: &Entry, mut reuse: Sequence) -> Self {
+    pub fn new(entry: &Entry, reuse: Sequence) -> Self {
+        Self::part(entry, 0..entry.length, reuse)
+    }
+
+    /// A loader for some bases of a sequence. The first byte is the one at [`Entry::offset_of`] the
+    /// first of them, the last byte that of the last.
+    pub fn part(entry: &Entry, bases: Range<u64>, mut reuse: Sequence) -> Self {
+        let expected = (bases.end - bases.start) as usize;
         reuse.clear();
-        reuse.reserve(entry.length as usize);
+        reuse.reserve(expected);
         reuse.words.extend([0; PADDING]);
         Self {
             sequence: reuse,
             pending: 0,
-            expected: entry.length as usize,
+            expected,
             line_bases: entry.line_bases,
             line_width: entry.line_width,
-            in_line: 0,
-            offset: entry.offset,
+            in_line: bases.start.checked_rem(entry.line_bases).unwrap_or(0),
+            offset: entry.offset_of(bases.start),
         }
     }
 

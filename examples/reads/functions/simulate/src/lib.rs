@@ -15,3 +15,5 @@ mod serve;
 mod store;
 #[cfg(target_arch = "wasm32")]
 mod stream;
+#[cfg(target_arch = "wasm32")]
+mod windowed;

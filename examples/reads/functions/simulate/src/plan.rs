@@ -1,10 +1,12 @@
 //! Which sequences are simulated, and with how many pairs, before anything is read of them.
 
+use std::ops::Range;
+
 use reads_guest::problem::Problem;
 use reads_simulator::fai::Entry;
-use reads_simulator::{Params, memory_needed, share};
+use reads_simulator::{Grid, LONGEST_REACH, Params, WINDOW, memory_needed, share};
 
-use crate::request::Request;
+use crate::request::{Mode, Request};
 
 /// The variable of the environment with the function's memory in MiB. It has to agree with the limit
 /// in the Directive, which a function is not told.
@@ -44,6 +46,8 @@ pub struct Step {
     pub entry: Entry,
     /// Its pairs.
     pub pairs: u64,
+    /// Those of its windows that are wanted: in exact mode all of it is.
+    pub windows: Range<u64>,
 }
 
 /// Plans a request on a reference with these sequences, within `memory` bytes.
@@ -55,6 +59,9 @@ pub fn plan(request: &Request, entries: Vec<Entry>, memory: u64) -> Result<Plan,
     let beside = index_memory(&entries);
     let chosen = choose(request, entries)?;
     let params = &request.params;
+    if request.mode != Mode::Exact {
+        check_reach(params)?;
+    }
     let total = chosen.iter().map(|entry| entry.length).sum();
     let count = chosen.len();
     let mut steps = Vec::with_capacity(count);
@@ -63,9 +70,19 @@ pub fn plan(request: &Request, entries: Vec<Entry>, memory: u64) -> Result<Plan,
         .filter(|e| e.length >= params.shortest_sequence().max(1))
     {
         check_reads(params, &entry)?;
-        check_memory(params, &entry, beside, memory)?;
+        let windows = match &request.mode {
+            Mode::Exact => {
+                check_memory(params, &entry, beside, memory)?;
+                0..entry.length.div_ceil(WINDOW)
+            }
+            Mode::Windowed { start, stop, .. } => windows(*start, *stop, count, &entry)?,
+        };
         let pairs = share(entry.length, total, params.pairs);
-        steps.push(Step { entry, pairs });
+        steps.push(Step {
+            entry,
+            pairs,
+            windows,
+        });
     }
     Ok(Plan {
         skipped: count - steps.len(),
@@ -87,6 +104,48 @@ fn choose(request: &Request, entries: Vec<Entry>) -> Result<Vec<Entry>, Problem>
             entries.into_iter().map(|entry| entry.name).collect(),
         )),
     }
+}
+
+/// The windows of a sequence from base `start` to base `stop`. It is one of so many.
+fn windows(
+    start: Option<u64>,
+    stop: Option<u64>,
+    sequences: usize,
+    entry: &Entry,
+) -> Result<Range<u64>, Problem> {
+    let (length, name) = (entry.length, &entry.name);
+    for (field, base) in [("start", start), ("stop", stop)] {
+        let Some(base) = base else { continue };
+        if sequences > 1 {
+            let detail = format!("{field} is a place in one sequence: name it with chrom");
+            return Err(Problem::bad_request(field, detail));
+        }
+        if base > length || (base % WINDOW != 0 && base != length) {
+            let detail = format!(
+                "{field} must be a multiple of {WINDOW}, or {length}, the length of sequence {name}"
+            );
+            return Err(Problem::bad_request(field, detail));
+        }
+    }
+    let (start, stop) = (start.unwrap_or(0), stop.unwrap_or(length));
+    if start >= stop {
+        let detail = format!("stop must be more than start, but is {stop}, and start {start}");
+        return Err(Problem::bad_request("stop", detail));
+    }
+    Ok(start / WINDOW..stop.div_ceil(WINDOW))
+}
+
+/// A pair must not need more bases around its window than a worker has memory for.
+fn check_reach(params: &Params) -> Result<(), Problem> {
+    let reach = Grid::reach(params);
+    if reach <= LONGEST_REACH {
+        return Ok(());
+    }
+    let detail = format!(
+        "in windowed mode distance + 12 * stdev + 2 * the longer read + 1000 must be at most \
+         {LONGEST_REACH}, but is {reach}"
+    );
+    Err(Problem::bad_request("distance", detail))
 }
 
 /// wgsim would look for ever for a place for reads that are longer than the sequence.
@@ -206,6 +265,67 @@ mod tests {
         );
         let empty = planned("n=10&distance=0&stdev=0", &[entry("a", 0), entry("b", 90)]);
         assert_eq!(empty, Ok(vec![("b".to_owned(), 10)]));
+    }
+
+    #[test]
+    fn windows_are_chosen_by_their_bases() {
+        let chosen = |query: &str, entries: &[Entry]| {
+            let target = format!("/reads?reference=r&mode=windowed&{query}");
+            let request = parse(&target, || 1)?;
+            let plan = plan(&request, entries.to_vec(), 16 << 20)?;
+            Ok(plan.steps.into_iter().map(|step| step.windows).collect())
+        };
+        let one = [entry("a", 250_000_123)];
+        let two = [entry("a", 100_000), entry("b", 100_001)];
+        for (query, entries, expected) in [
+            ("n=5", &one[..], vec![0..2501]),
+            ("start=100000", &one, vec![1..2501]),
+            ("start=200000&stop=300000", &one, vec![2..3]),
+            ("start=250000000&stop=250000123", &one, vec![2500..2501]),
+            ("n=5", &two, vec![0..1, 0..2]),
+            ("chrom=b&start=100000", &two, vec![1..2]),
+        ] {
+            assert_eq!(chosen(query, entries), Ok(expected), "{query}");
+        }
+        let refused = |query: &str, entries: &[Entry]| {
+            let problem: Result<Vec<Range<u64>>, Problem> = chosen(query, entries);
+            let problem = problem.expect_err(query);
+            (
+                problem.field.clone().expect("a field"),
+                problem.detail.clone(),
+            )
+        };
+        for (query, field, detail) in [
+            (
+                "start=1",
+                "start",
+                "start must be a multiple of 100000, or 250000123",
+            ),
+            (
+                "stop=250000124",
+                "stop",
+                "stop must be a multiple of 100000, or 250000123",
+            ),
+            (
+                "start=100000&stop=100000",
+                "stop",
+                "stop must be more than start, but is 100000",
+            ),
+            ("start=250000123", "stop", "stop must be more than start"),
+            (
+                "distance=500000",
+                "distance",
+                "in windowed mode distance + 12 * stdev",
+            ),
+        ] {
+            let (found, said) = refused(query, &one);
+            assert!(
+                found == field && said.starts_with(detail),
+                "{query}: {said}"
+            );
+        }
+        let (field, detail) = refused("stop=100000", &two);
+        assert_eq!((field.as_str(), detail.contains("chrom")), ("stop", true));
     }
 
     #[test]

@@ -1,27 +1,41 @@
 //! What a request asks for.
 
 use reads_guest::problem::Problem;
-use reads_guest::query;
-use reads_simulator::{Mates, Params, range};
+use reads_guest::{parameters, query};
+use reads_simulator::{Mates, Params};
 
-/// What `/reads` and `/variants` know.
-const KNOWN: [&str; 15] = [
+/// What `/reads` and `/variants` know beside the parameters of the simulation.
+const OTHERS: [&str; 7] = [
     "reference",
     "chrom",
-    "n",
-    "error",
-    "seed",
-    "length1",
-    "length2",
-    "distance",
-    "stdev",
-    "mutation",
-    "indel",
-    "extend",
-    "ambiguous",
-    "haploid",
     "mate",
+    "mode",
+    "start",
+    "stop",
+    "parallel",
 ];
+
+/// Units of windowed mode that are simulated at once, unless a request says.
+pub const PARALLEL: usize = 4;
+
+/// The most units at once. The answers of all of them are in memory.
+pub const MOST_PARALLEL: usize = 8;
+
+/// How the reads are drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As wgsim does it.
+    Exact,
+    /// Window by window.
+    Windowed {
+        /// The bases of the sequence to simulate, as far as the request says.
+        start: Option<u64>,
+        /// Where they end.
+        stop: Option<u64>,
+        /// Units at once.
+        parallel: usize,
+    },
+}
 
 /// A request for reads or variants.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +48,8 @@ pub struct Request {
     pub params: Params,
     /// Which reads to write.
     pub mates: Mates,
+    /// How they are drawn.
+    pub mode: Mode,
 }
 
 /// Reads a request from its target. `seed` is taken if the request has none.
@@ -49,25 +65,42 @@ pub fn parse(target: &str, seed: impl FnOnce() -> u32) -> Result<Request, Proble
         ..Params::default()
     };
     let mut seeded = false;
-    for (name, value) in query::parse(target, &KNOWN)? {
+    let mut windowed = false;
+    let (mut start, mut stop, mut parallel) = (None, None, None);
+    let known: Vec<_> = OTHERS.into_iter().chain(parameters::NAMES).collect();
+    for (name, value) in query::parse(target, &known)? {
         match name {
             "reference" => reference = Some(value),
             "chrom" => chrom = Some(value),
-            "n" => params.pairs = whole(name, &value)?,
-            "error" => params.error = number(name, &value)?,
-            "seed" => (params.seed, seeded) = (whole(name, &value)?, true),
-            "length1" => params.length1 = whole(name, &value)?,
-            "length2" => params.length2 = whole(name, &value)?,
-            "distance" => params.distance = whole(name, &value)?,
-            "stdev" => params.deviation = whole(name, &value)?,
-            "mutation" => params.mutation = number(name, &value)?,
-            "indel" => params.indel = number(name, &value)?,
-            "extend" => params.extend = number(name, &value)?,
-            "ambiguous" => params.ambiguous = number(name, &value)?,
-            "haploid" => params.haploid = truth(name, &value)?,
-            _ => mates = mate(name, &value)?,
+            "mate" => mates = parameters::mate(name, &value)?,
+            "mode" => windowed = mode(name, &value)?,
+            "start" => start = Some(parameters::whole(name, &value)?),
+            "stop" => stop = Some(parameters::whole(name, &value)?),
+            "parallel" => parallel = Some(at_once(name, &value)?),
+            _ => {
+                seeded |= name == "seed";
+                parameters::set(&mut params, name, &value)?;
+            }
         }
     }
+    let only_windowed = [
+        ("start", start.is_some()),
+        ("stop", stop.is_some()),
+        ("parallel", parallel.is_some()),
+    ];
+    let mode = if windowed {
+        Mode::Windowed {
+            start,
+            stop,
+            parallel: parallel.unwrap_or(PARALLEL),
+        }
+    } else if let Some((name, _)) = only_windowed.into_iter().find(|(_, given)| *given) {
+        let detail =
+            format!("{name} is for mode=windowed: as wgsim does it, a sequence is one piece");
+        return Err(Problem::bad_request(name, detail));
+    } else {
+        Mode::Exact
+    };
     if !seeded {
         params.seed = seed();
     }
@@ -85,54 +118,26 @@ pub fn parse(target: &str, seed: impl FnOnce() -> u32) -> Result<Request, Proble
         chrom,
         params,
         mates,
+        mode,
     })
 }
 
-fn whole(name: &str, value: &str) -> Result<u32, Problem> {
-    // The standard library would take a plus sign.
-    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    value
-        .parse()
-        .ok()
-        .filter(|_| digits)
-        .ok_or_else(|| outside(name, value))
-}
-
-fn number(name: &str, value: &str) -> Result<f64, Problem> {
-    let plain = value
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
-    value
-        .parse()
-        .ok()
-        .filter(|_| plain)
-        .ok_or_else(|| outside(name, value))
-}
-
-fn truth(name: &str, value: &str) -> Result<bool, Problem> {
+fn mode(name: &str, value: &str) -> Result<bool, Problem> {
     match value {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err(wrong(name, "true or false", value)),
+        "exact" => Ok(false),
+        "windowed" => Ok(true),
+        _ => Err(parameters::wrong(name, "exact or windowed", value)),
     }
 }
 
-fn mate(name: &str, value: &str) -> Result<Mates, Problem> {
-    match value {
-        "1" => Ok(Mates::First),
-        "2" => Ok(Mates::Second),
-        "both" => Ok(Mates::Both),
-        _ => Err(wrong(name, "1, 2 or both", value)),
+fn at_once(name: &str, value: &str) -> Result<usize, Problem> {
+    match parameters::whole(name, value) {
+        Ok(parallel @ 1..=MOST_PARALLEL) => Ok(parallel),
+        _ => {
+            let range = format!("a whole number from 1 to {MOST_PARALLEL}");
+            Err(parameters::wrong(name, &range, value))
+        }
     }
-}
-
-fn outside(name: &str, value: &str) -> Problem {
-    wrong(name, range(name).unwrap_or("a number"), value)
-}
-
-fn wrong(name: &str, range: &str, value: &str) -> Problem {
-    let shown: String = value.chars().take(40).collect();
-    Problem::bad_request(name, format!("{name} must be {range}, but is {shown:?}"))
 }
 
 #[cfg(test)]
@@ -161,6 +166,7 @@ mod tests {
             chrom: None,
             params,
             mates: Mates::Both,
+            mode: Mode::Exact,
         };
         assert_eq!(request, expected);
     }
@@ -188,10 +194,32 @@ mod tests {
             chrom: Some("gi|1".into()),
             params,
             mates: Mates::Second,
+            mode: Mode::Exact,
         };
         assert_eq!(
             parse(query, || unreachable!("the seed is given")),
             Ok(expected)
+        );
+    }
+
+    #[test]
+    fn windowed_mode_has_parameters_of_its_own() {
+        let mode = |query: &str| {
+            let target = format!("/reads?reference=a&{query}");
+            parse(&target, || 7).map(|request| request.mode)
+        };
+        let windowed = |start, stop, parallel| {
+            Ok(Mode::Windowed {
+                start,
+                stop,
+                parallel,
+            })
+        };
+        assert_eq!(mode("mode=exact"), Ok(Mode::Exact));
+        assert_eq!(mode("mode=windowed"), windowed(None, None, PARALLEL));
+        assert_eq!(
+            mode("parallel=7&mode=windowed&start=100000&stop=5000000000"),
+            windowed(Some(100_000), Some(5_000_000_000), 7)
         );
     }
 
@@ -262,6 +290,26 @@ mod tests {
                 "reference=a&mate=3",
                 "mate",
                 "mate must be 1, 2 or both, but is \"3\"",
+            ),
+            (
+                "reference=a&mode=fast",
+                "mode",
+                "mode must be exact or windowed, but is \"fast\"",
+            ),
+            (
+                "reference=a&mode=windowed&start=-1",
+                "start",
+                "start must be a whole number, but is \"-1\"",
+            ),
+            (
+                "reference=a&mode=windowed&parallel=9",
+                "parallel",
+                "parallel must be a whole number from 1 to 8, but is \"9\"",
+            ),
+            (
+                "reference=a&stop=100000",
+                "stop",
+                "stop is for mode=windowed: as wgsim does it, a sequence is one piece",
             ),
             (
                 "n=1",

@@ -6,8 +6,9 @@ use strand_sdk::blobs::Bucket;
 use strand_sdk::http::{Broken, Request, Responder};
 
 use crate::references::{self, Listed};
+use crate::request::Mode;
 use crate::stream::{Failure, Output, Sink};
-use crate::{plan, request, store, stream};
+use crate::{plan, request, store, stream, windowed};
 
 strand_sdk::http!(serve);
 
@@ -58,7 +59,14 @@ fn simulate(incoming: &Request, output: Output, responder: Responder) -> Result<
         return responder.start(200, &fields)?.finish();
     }
     let mut sink = Sink::new(responder, fields);
-    match stream::run(&genomes, &reference, &request, &plan, output, &mut sink) {
+    let done = match request.mode {
+        Mode::Exact => stream::run(&genomes, &reference, &request, &plan, output, &mut sink),
+        Mode::Windowed { parallel, .. } => {
+            let object = &reference.object;
+            windowed::run(object, &request, &plan, output, parallel, &mut sink)
+        }
+    };
+    match done {
         Ok(()) => sink.finish(),
         Err(Failure::Broken(broken)) => Err(broken),
         Err(Failure::Problem(problem)) => {

@@ -9,8 +9,8 @@ use wasip2::clocks::monotonic_clock;
 
 use crate::patience::until_made;
 
-/// The longest problem of the function `index` that is read, in bytes.
-const LONGEST_PROBLEM: usize = 64 * 1024;
+/// The longest problem of another function that is read, in bytes.
+pub(crate) const LONGEST_PROBLEM: usize = 64 * 1024;
 
 /// The bucket with the genomes.
 ///
@@ -71,13 +71,20 @@ fn ask(reference: &str) -> Result<(), Problem> {
     let body = reply
         .read(LONGEST_PROBLEM)
         .map_err(|error| unreachable(error.to_string()))?;
-    let mut problem = Problem::received(status, &body)
-        .ok_or_else(|| unreachable(format!("it answered {status} without saying why")))?;
+    let mut problem = problem_of("index", status, &body);
     if problem.limit.is_some() {
         // Else it would read like a limit of this function.
         problem.detail = format!("building the index of {reference}: {}", problem.detail);
     }
     Err(problem)
+}
+
+/// What another function answered with instead of what was wanted.
+pub(crate) fn problem_of(function: &str, status: u16, body: &[u8]) -> Problem {
+    Problem::received(status, body).unwrap_or_else(|| {
+        let detail = format!("it answered {status} without saying why");
+        Problem::unreachable(&format!("function {function}"), detail)
+    })
 }
 
 pub(crate) fn failed(error: BlobError) -> Problem {

@@ -2,7 +2,9 @@
 
 use reads_guest::problem::Problem;
 use reads_guest::reference::Reference;
-use reads_simulator::{Diploid, Loader, Mates, Pairs, Rng, Rows, Sequence, fai::Entry, mutate};
+use reads_simulator::{
+    Diploid, Loader, Mates, Pairs, Rng, Rows, Sequence, Template, fai::Entry, mutate,
+};
 use strand_sdk::blobs::Bucket;
 use strand_sdk::http::{Answer, Broken, Responder};
 
@@ -65,6 +67,16 @@ impl<'a> Sink<'a> {
     /// The answer that nothing was sent of yet, if so.
     pub(crate) fn into_responder(self) -> Option<Responder> {
         self.responder.map(|(responder, _)| responder)
+    }
+
+    /// Sends bytes, with what was collected before.
+    pub(crate) fn write(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
+        if self.collected.is_empty() {
+            self.collected = bytes;
+        } else {
+            self.collected.extend_from_slice(&bytes);
+        }
+        self.pass_on()
     }
 
     /// Sends what is collected, if that is worth it.
@@ -134,9 +146,8 @@ pub(crate) fn run(
         } else {
             Mates::Neither
         };
-        let pairs = Pairs::new(
-            name, &sequence, &diploid, step.pairs, params, mates, &mut rng,
-        );
+        let template = Template::whole(name, &sequence, &diploid);
+        let pairs = Pairs::new(template, 0..step.pairs, params, mates, &mut rng);
         records(pairs, sink)?;
     }
     Ok(())

@@ -10,7 +10,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use reads_simulator::{
-    Builder, Diploid, Loader, Mates, Pairs, Params, Rng, Rows, Sequence, Stuck, fai, mutate, share,
+    Builder, Diploid, Loader, Mates, Pairs, Params, Rng, Rows, Sequence, Stuck, Template, fai,
+    mutate, share,
 };
 
 /// Debian's packages with real programs and data, by the names that `cargo xtask test
@@ -217,10 +218,8 @@ pub fn try_ours(fasta: &[u8], params: &Params, mates: Mates) -> Result<Simulated
         }
         let pairs = share(entry.length, total, params.pairs);
         let mut pairs = Pairs::new(
-            &entry.name,
-            &sequence,
-            &diploid,
-            pairs,
+            Template::whole(&entry.name, &sequence, &diploid),
+            0..pairs,
             params,
             mates,
             &mut rng,
