@@ -316,6 +316,15 @@ impl Server {
         }
     }
 
+    /// Waits until it has as much resident memory as a test wants.
+    pub async fn wait_for_resident(&self, wanted: impl Fn(u64) -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !wanted(self.resident()) {
+            assert!(Instant::now() < end, "{} bytes", self.resident());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Waits until the server has ended by itself; its exit code.
     pub fn wait(&mut self) -> Option<i32> {
         let end = Instant::now() + STOP;

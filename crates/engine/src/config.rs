@@ -15,8 +15,8 @@ const MEMORY_GUARD: u64 = 32 << 20;
 pub(crate) const GUEST_STACK: usize = 512 << 10;
 /// What the stack of a guest and of the host functions it calls may take.
 const ASYNC_STACK: usize = 1 << 20;
-/// What of a stack stays resident for its next user: most calls use no more, and
-/// zeroing that costs less than its page faults would.
+/// What of a stack stays resident for its next user at most: most calls use no more,
+/// and zeroing that costs less than its page faults would.
 const STACK_KEEP_RESIDENT: usize = 32 << 10;
 
 /// Where the address space has no room for so many instances, there is no pool.
@@ -30,8 +30,11 @@ pub struct Settings {
     /// Instances that may live at once, if the address space has room for them.
     /// Each reserves 4 GiB of addresses, no memory.
     pub instances: u32,
-    /// Slots that stay resident for their next tenant after an instance is gone.
+    /// Slots that wait for another instance of the function that they had last.
     pub warm_slots: u32,
+    /// Bytes of a slot that stay resident when its instance is gone, at most. The slots
+    /// that were in use at once keep so much each, for good, and no budget counts it.
+    pub keep_resident: usize,
     /// Threads for guests that need long.
     pub threads: usize,
 }
@@ -43,6 +46,7 @@ impl Default for Settings {
             memory_budget: 1 << 30,
             instances: 2048,
             warm_slots: 128,
+            keep_resident: 1152 << 10,
         }
     }
 }
@@ -115,7 +119,30 @@ pub(crate) fn build_engine(
     Ok((engine, Allocation::OnDemand))
 }
 
+/// What stays resident of the parts of a slot, in bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Kept {
+    stack: usize,
+    tables: usize,
+    memory: usize,
+}
+
+impl Kept {
+    /// Divides what a slot may keep. Where the kernel does not tell which pages were
+    /// changed, all of what is kept is zeroed each time, and tables are not worth as much.
+    fn of(slot: usize, pagemap_scan: bool) -> Self {
+        let stack = STACK_KEEP_RESIDENT.min(slot / 4);
+        let tables = (slot / 8).min(if pagemap_scan { 100 << 10 } else { 64 << 10 });
+        Self {
+            stack,
+            tables,
+            memory: slot - stack - tables,
+        }
+    }
+}
+
 fn pool(settings: &Settings, instances: u32, pagemap_scan: bool) -> PoolingAllocationConfig {
+    let kept = Kept::of(settings.keep_resident, pagemap_scan);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         // A component made of several modules (an adapter, shims) holds several.
@@ -133,19 +160,17 @@ fn pool(settings: &Settings, instances: u32, pagemap_scan: bool) -> PoolingAlloc
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
         .max_unused_warm_slots(settings.warm_slots.min(instances))
-        .async_stack_keep_resident(STACK_KEEP_RESIDENT)
+        .async_stack_keep_resident(kept.stack)
+        .linear_memory_keep_resident(kept.memory)
+        .table_keep_resident(kept.tables)
+        .pagemap_scan(if pagemap_scan {
+            wasmtime::Enabled::Yes
+        } else {
+            wasmtime::Enabled::No
+        })
         // At once, not in batches: the memory of an instance that is gone has left the
         // budget, and a batch on an idle node would wait for ever.
         .decommit_batch_size(1);
-    if pagemap_scan {
-        pool.pagemap_scan(wasmtime::Enabled::Yes)
-            .linear_memory_keep_resident(1 << 20)
-            .table_keep_resident(100 << 10);
-    } else {
-        pool.pagemap_scan(wasmtime::Enabled::No)
-            .linear_memory_keep_resident(1200 << 10)
-            .table_keep_resident(64 << 10);
-    }
     pool
 }
 
@@ -160,6 +185,22 @@ fn swap_is_impossible(swaps: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slot_keeps_no_more_than_it_may() {
+        for slot in [0, 1, 4096, 128 << 10, 1152 << 10, 64 << 20] {
+            for pagemap_scan in [false, true] {
+                let kept = Kept::of(slot, pagemap_scan);
+                assert_eq!(kept.stack + kept.tables + kept.memory, slot);
+            }
+        }
+        let kept = Kept {
+            stack: 32 << 10,
+            tables: 100 << 10,
+            memory: 1020 << 10,
+        };
+        assert_eq!(Kept::of(1152 << 10, true), kept);
+    }
 
     #[test]
     fn a_swap_device_or_an_unreadable_list_forbids_page_map_scans() {

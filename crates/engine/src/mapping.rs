@@ -43,9 +43,9 @@ const LARGE: libc::c_int = 64 << 10;
 /// the system when it is dropped.
 ///
 /// Left to itself, the GNU C library raises that bound to the size of what was dropped
-/// last, and then keeps the buffers of many clients for good where small ones lie
-/// between them: hundreds of megabytes, which the memory budget has given to somebody
-/// else by then. Other allocators are left as they are.
+/// last, and then keeps the buffers of many clients where small ones lie between them,
+/// which the memory budget has given to somebody else by then. Other allocators are
+/// left as they are.
 ///
 /// To be called before there are other threads.
 pub fn give_back_large_buffers() {
@@ -55,5 +55,16 @@ pub fn give_back_large_buffers() {
     #[cfg(target_env = "gnu")]
     if done == 0 {
         tracing::warn!("the allocator keeps the buffers of clients that are gone");
+    }
+}
+
+/// Has the allocator give all pages back to the system in which nothing is used any
+/// more. It does that by itself only at the end of its heaps. Takes milliseconds for a
+/// heap of hundreds of megabytes, during which nobody else can allocate there.
+pub fn give_back_free_pages() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it touches what is free, and nothing else, under the allocator's own lock.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }

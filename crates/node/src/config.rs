@@ -40,7 +40,8 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 ///
 /// [engine]
 /// instances = 2048           # at once, if the address space has room
-/// warm-slots = 128           # at most; memory kept for the next instances
+/// warm-slots = 128           # places that wait for their last function
+/// keep-resident = "1Mi"      # memory that a place keeps for its next instance
 /// threads = 8                # for guests that need long; as many as there are cores
 ///
 /// [weights]                  # of the time of those threads, by app; 100 unless it is here
@@ -133,46 +134,60 @@ impl Default for Ceilings {
 }
 
 /// The engine's part.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct EngineSection {
-    /// Instances at once; 2048. 1 to 1,000,000.
+    /// Instances at once; one for each mebibyte of the memory budget, 64 to 2048. 1 to
+    /// 1,000,000.
     #[serde(deserialize_with = "count::<u32, 1, 1_000_000, _, _>")]
-    pub instances: u32,
-    /// Slots kept warm; 128, or as many as take an eighth of the memory budget. 0 to 1,000,000.
+    pub instances: Option<u32>,
+    /// Slots that wait for another instance of the function that they had last; 128. 0 to
+    /// 1,000,000.
     #[serde(deserialize_with = "count::<u32, 0, 1_000_000, _, _>")]
     pub warm_slots: Option<u32>,
+    /// Bytes that a slot keeps for its next instance; up to 1152 KiB, and for all slots
+    /// together an eighth of the memory budget. 0 to 64 MiB.
+    #[serde(deserialize_with = "size::<0, { 64 * MIB }, _, _>")]
+    pub keep_resident: Option<Size>,
     /// Threads for guests that need long; as many as the process may use cores. 1 to 1024.
     #[serde(deserialize_with = "count::<usize, 1, 1024, _, _>")]
     pub threads: Option<usize>,
 }
 
-/// Bytes that a warm slot keeps at most.
-const WARM_SLOT: u64 = 1300 << 10;
+/// Bytes of the memory budget for each instance that there may be, unless the
+/// configuration says: fewer could keep nothing for the next one.
+const BUDGET_OF_INSTANCE: u64 = 1 << 20;
 
 impl EngineSection {
-    /// Slots kept warm beside so many bytes for instances.
-    pub(crate) fn warm_slots(&self, budget: u64) -> u32 {
-        let most = strand_engine::Settings::default().warm_slots;
-        let fit = u32::try_from(budget / 8 / WARM_SLOT).unwrap_or(u32::MAX);
-        self.warm_slots.unwrap_or(most.min(fit))
+    /// Instances at once, on so much memory.
+    pub(crate) fn instances(&self, budget: u64) -> u32 {
+        let most = u64::from(strand_engine::Settings::default().instances);
+        let fit = (budget / BUDGET_OF_INSTANCE).clamp(64, most);
+        self.instances
+            .unwrap_or(u32::try_from(fit).unwrap_or(u32::MAX))
+    }
+
+    /// Slots that wait for another instance of the function that they had last.
+    pub(crate) fn warm_slots(&self) -> u32 {
+        self.warm_slots
+            .unwrap_or(strand_engine::Settings::default().warm_slots)
+    }
+
+    /// Bytes that a slot keeps: all slots together an eighth of the budget, which is half
+    /// of what the budget leaves to the node.
+    pub(crate) fn keep_resident(&self, budget: u64) -> usize {
+        let most = strand_engine::Settings::default().keep_resident;
+        let share = budget / 8 / u64::from(self.instances(budget));
+        let kept = self
+            .keep_resident
+            .map_or(share.min(most as u64), |size| size.0);
+        usize::try_from(kept).unwrap_or(usize::MAX)
     }
 
     /// Threads for guests that need long.
     pub(crate) fn threads(&self) -> usize {
         self.threads
             .unwrap_or_else(|| strand_engine::Settings::default().threads)
-    }
-}
-
-impl Default for EngineSection {
-    fn default() -> Self {
-        let settings = strand_engine::Settings::default();
-        Self {
-            instances: settings.instances,
-            warm_slots: None,
-            threads: None,
-        }
     }
 }
 
@@ -520,10 +535,26 @@ mod tests {
         assert_eq!(config.ceilings.memory, Size(1 << 30));
         assert_eq!(config.ceilings.concurrency, 7);
         assert_eq!(config.ceilings.body, Size(64 << 30));
-        assert_eq!(config.engine.warm_slots(u64::MAX), 3);
+        assert_eq!(config.engine.warm_slots(), 3);
         let default = EngineSection::default();
-        assert_eq!(default.warm_slots(16 << 30), 128);
-        assert_eq!(default.warm_slots(104 << 20), 10);
+        assert_eq!(default.warm_slots(), 128);
+        for (budget, instances, kept) in [
+            (18 << 30, 2048, 1152 << 10),
+            (512 << 20, 512, 128 << 10),
+            (16 << 20, 64, 32 << 10),
+        ] {
+            let found = (default.instances(budget), default.keep_resident(budget));
+            assert_eq!(found, (instances, kept), "{budget}");
+        }
+        let few = EngineSection {
+            instances: Some(4),
+            keep_resident: Some(Size(3 << 20)),
+            ..EngineSection::default()
+        };
+        assert_eq!(
+            (few.instances(1 << 40), few.keep_resident(1 << 40)),
+            (4, 3 << 20)
+        );
         assert_eq!(config.engine.threads(), 8);
         assert!(default.threads() > 0);
         assert_eq!(config.weight("reads"), 200);
@@ -567,8 +598,9 @@ mod tests {
         ("gateway", "header-fields", 10, 10_000),
         ("gateway", "body-rate", 0, 1 << 30),
     ];
-    const SIZES: [(&str, &str, &str, &str); 9] = [
+    const SIZES: [(&str, &str, &str, &str); 10] = [
         ("", "memory", "16Mi", "65536Gi"),
+        ("engine", "keep-resident", "0", "64Mi"),
         ("ceilings", "memory", "64Ki", "4Gi"),
         ("ceilings", "body", "0", "64Gi"),
         ("functions", "host-buffers", "64Ki", "1Gi"),
@@ -675,7 +707,7 @@ mod tests {
              [gateway]\nconnections = {}\nstreams = {}\nheader-bytes = \"{}\"\nheader-fields = {}\n\
              header-timeout = \"{}\"\nidle-timeout = \"{}\"\nbody-timeout = \"{}\"\nbody-rate = {}\n\
              write-timeout = \"{}\"\n",
-            config.engine.instances,
+            config.engine.instances(1 << 40),
             functions.handles,
             functions.table_elements,
             format_size(functions.host_buffers.0),

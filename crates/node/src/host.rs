@@ -119,8 +119,9 @@ impl Host {
         let engine = Engine::new(&Settings {
             threads: options.config.engine.threads(),
             memory_budget: budget,
-            instances: options.config.engine.instances,
-            warm_slots: options.config.engine.warm_slots(budget),
+            instances: options.config.engine.instances(budget),
+            warm_slots: options.config.engine.warm_slots(),
+            keep_resident: options.config.engine.keep_resident(budget),
         })?;
         let key = load_or_create_key(state.path())?;
         let compiler = Compiler::new(compiler_config(&options, &state), key)?;

@@ -13,6 +13,7 @@ mod once;
 mod registry;
 mod serve;
 mod state;
+mod trim;
 
 pub use app::{
     AppDir, AppError, Checked, DIRECTIVE_FILE, FunctionCause, FunctionError, MAX_WASM, facts,

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{AppDir, AppError};
 use crate::cores::Cores;
 use crate::host::{Host, LoadedApp};
+use crate::trim;
 
 /// Why a node does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -219,11 +220,13 @@ impl Node {
             end.cancelled().await;
             state.send_replace(State::Draining);
         });
+        let trimming = tokio::spawn(trim::watch(Arc::clone(self.host.engine().budget())));
         self.state.send_replace(State::Ready);
         ready();
         let served = gateway
             .serve(listener, cores.handles().to_vec(), shutdown)
             .await;
+        trimming.abort();
         // Joins threads: off the runtime that administration is served on.
         drop(tokio::task::spawn_blocking(move || drop(cores)).await);
         Ok(served?)
