@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Empty};
 use strand_compiler::{ChildLimits, Compiler, CompilerConfig, load_or_create_key};
 use strand_engine::{
     Answer, Body, Call, Callees, Capability, CommandLine, Dispatch, Engine, Function, FunctionId,
-    FunctionSpec, Limits, Problem, RequestId, Reuse, Settings,
+    FunctionSpec, Limits, Problem, RequestId, Reuse, Settings, Weights,
 };
 
 use super::{InProcess, Times};
