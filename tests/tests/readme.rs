@@ -265,6 +265,14 @@ async fn every_part_of_the_sdk_does_what_it_says() {
         server.post("/calls", "quiet").await.text(),
         "200 QUIET true\n"
     );
+    let expected: String = (0..20)
+        .map(|k| {
+            let status = if k == 7 { 404 } else { 200 };
+            format!("{status} Some(\"{k}\") {}", format!("{k} ").repeat(100_000))
+        })
+        .collect();
+    let reply = server.get("/many").await;
+    assert!(reply.text() == expected + "Some(200) true\n" && !reply.aborted);
     let url = peer.url("/%3Fname=Bo%23x");
     let reply = server.get(&format!("/fetch?url={url}")).await;
     let expected = "200 Some(\"text/plain; charset=utf-8\") Hello, Bo!\ntrue true\n";

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct MemoryBudget {
     limit: u64,
     used: AtomicU64,
+    /// The most that was in use since somebody asked.
+    peak: AtomicU64,
 }
 
 impl MemoryBudget {
@@ -17,6 +19,7 @@ impl MemoryBudget {
         Arc::new(Self {
             limit,
             used: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
         })
     }
 
@@ -30,6 +33,12 @@ impl MemoryBudget {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// The most bytes that were in use since this was asked last.
+    pub fn take_peak(&self) -> u64 {
+        let used = self.used();
+        self.peak.swap(used, Ordering::Relaxed).max(used)
+    }
+
     /// A reservation of nothing that can grow.
     pub fn empty_reservation(self: &Arc<Self>) -> Reservation {
         Reservation {
@@ -39,11 +48,18 @@ impl MemoryBudget {
     }
 
     fn take(&self, bytes: u64) -> bool {
-        self.used
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|sum| *sum <= self.limit)
-            })
-            .is_ok()
+        let within = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        let taken = self
+            .used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, within);
+        let Some(sum) = taken.ok().and_then(within) else {
+            return false;
+        };
+        // Most of the time there was more before: then nobody's cache line is written to.
+        if sum > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(sum, Ordering::Relaxed);
+        }
+        true
     }
 }
 
@@ -104,6 +120,7 @@ mod tests {
         assert_eq!(budget.used(), 100);
         drop(a);
         assert_eq!(budget.used(), 40);
+        assert_eq!((budget.take_peak(), budget.take_peak()), (100, 40));
         assert!(b.grow(60));
         assert!(!b.grow(u64::MAX));
         b.shrink(30);

@@ -14,25 +14,31 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes by which the use has to have fallen to be worth the while.
 const WORTH: u64 = 32 << 20;
 
-/// The most that was used since memory was given back.
+/// Whether the use has fallen so far that memory is to be given back.
 #[derive(Debug, Default)]
-struct HighWater(u64);
+struct Ebb {
+    /// The most that was used since it was given back last.
+    high_water: u64,
+}
 
-impl HighWater {
-    /// Whether the use has fallen so far that memory is to be given back.
-    fn fell(&mut self, used: u64) -> bool {
-        let fell = self.0.saturating_sub(used) >= WORTH;
-        self.0 = if fell { used } else { self.0.max(used) };
+impl Ebb {
+    /// `peak` is the most that was used since the last look.
+    fn has_come(&mut self, peak: u64, used: u64) -> bool {
+        self.high_water = self.high_water.max(peak);
+        let fell = self.high_water.saturating_sub(used) >= WORTH;
+        if fell {
+            self.high_water = used;
+        }
         fell
     }
 }
 
 /// Watches a budget for ever.
 pub(crate) async fn watch(budget: Arc<MemoryBudget>) {
-    let mut high_water = HighWater::default();
+    let mut ebb = Ebb::default();
     loop {
         tokio::time::sleep(INTERVAL).await;
-        if high_water.fell(budget.used()) {
+        if ebb.has_come(budget.take_peak(), budget.used()) {
             // It takes its time. A panic there would be reported, and the next one may do.
             let _ = tokio::task::spawn_blocking(give_back_free_pages).await;
         }
@@ -45,23 +51,23 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_once_after_each_flood() {
-        let mut high_water = HighWater::default();
-        let mebibytes = |mebibytes: u64| mebibytes << 20;
-        for (used, expected) in [
-            (0, false),
-            (100, false),
-            (69, false),
-            (68, true),
-            (68, false),
-            (37, false),
-            (36, true),
-            (10, false),
-            (0, true),
-            (0, false),
-            (31, false),
-            (0, false),
+        let mut ebb = Ebb::default();
+        for (peak, used, expected) in [
+            (0, 0, false),
+            (100, 100, false),
+            (100, 69, false),
+            (69, 68, true),
+            (68, 68, false),
+            (68, 37, false),
+            (37, 36, true),
+            // One that was over before anybody looked.
+            (36, 0, true),
+            (200, 0, true),
+            (0, 0, false),
+            (31, 0, false),
         ] {
-            assert_eq!(high_water.fell(mebibytes(used)), expected, "{used}");
+            let found = ebb.has_come(peak << 20, used << 20);
+            assert_eq!(found, expected, "{peak} {used}");
         }
     }
 }

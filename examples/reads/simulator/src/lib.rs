@@ -9,6 +9,9 @@
 //! [`Loader`] → [`mutate`] → [`Rows`] and then [`Pairs`], the number of which is the sequence's
 //! [`share`]. Sequences below [`Params::shortest_sequence`] are skipped.
 //!
+//! Windowed mode ([`Grid`] → [`Part`]) has random numbers for each window instead, so that windows can
+//! be simulated anywhere and at the same time. Its bytes are not wgsim's.
+//!
 //! Everything but the normal deviates is whole-number arithmetic or exact in double precision. Those
 //! take one logarithm, whose last bit may differ between mathematics libraries: that shows only when
 //! a distance lies within 1e-13 of a half.

@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use strand_sdk::blobs::Bucket;
+use strand_sdk::functions::Ahead;
 use strand_sdk::http::{self, CallError, Method, Request, Responder};
 use strand_sdk::{config, functions, log};
 
@@ -19,6 +21,8 @@ fn serve(request: Request, responder: Responder) -> Done {
         "/settings" => settings(responder),
         "/blobs" => blobs(&request, responder),
         "/calls" => calls(&request, responder),
+        "/many" => many(responder),
+        "/part" => part(&request, responder),
         "/fetch" => fetch(&request, responder),
         "/silent" => Ok(()),
         "/broken" => broken(responder),
@@ -97,6 +101,42 @@ fn calls(request: &Request, responder: Responder) -> Done {
     let denied = functions::get("closed", "/").err();
     let denied = matches!(denied, Some(CallError::Denied(_)));
     Ok(responder.text(&format!("{status} {shouted} {denied}\n"))?)
+}
+
+/// Calls itself many times, several of them at once, and writes the answers in order.
+fn many(responder: Responder) -> Done {
+    let ahead = Ahead {
+        calls: 4,
+        bytes: 128 * 1024,
+    };
+    let targets = (0..20).map(|k| format!("/part?k={k}"));
+    let mut calls = functions::in_order("everything", targets, ahead);
+    let mut answer = responder.start(200, &[("content-type", "text/plain")])?;
+    while let Some(mut turn) = calls.next()? {
+        write!(answer, "{} {:?} ", turn.status(), turn.header("part"))?;
+        while let Some(piece) = turn.piece()? {
+            answer.write_all(&piece)?;
+        }
+    }
+    // One that is not read to its end, and those behind it, are called off.
+    let targets = (0..20).map(|k| format!("/part?k={k}"));
+    let mut left = functions::in_order("everything", targets, ahead);
+    let head = left.next()?.map(|turn| turn.status());
+    let denied = functions::in_order("closed", ["/".to_owned()], ahead)
+        .next()
+        .err();
+    let denied = matches!(denied, Some(CallError::Denied(_)));
+    writeln!(answer, "{head:?} {denied}")?;
+    Ok(answer.finish()?)
+}
+
+/// Text that takes a while, and another one for each part.
+fn part(request: &Request, responder: Responder) -> Done {
+    let k: u64 = request.parameter("k").unwrap_or_default().parse()?;
+    std::thread::sleep(Duration::from_millis(k * 7 % 5));
+    let status = if k == 7 { 404 } else { 200 };
+    let text = format!("{k} ").repeat(100_000);
+    Ok(responder.send(status, &[("part", &k.to_string())], &text)?)
 }
 
 fn fetch(request: &Request, responder: Responder) -> Done {
