@@ -27,6 +27,9 @@ pub struct Directive {
     pub name: String,
     /// `spec.version`, a semantic version.
     pub version: String,
+    /// `spec.hosts`: the hosts that it serves, in lower case, `*.NAME` for all names below one; all
+    /// hosts that no other app is for if there are none.
+    pub hosts: Vec<String>,
     /// `spec.resources`.
     pub resources: Resources,
     /// `spec.functions` by name.
@@ -239,6 +242,7 @@ pub(crate) mod bounds {
     pub(crate) const QUEUE: RangeInclusive<u32> = 0..=65_536;
     pub(crate) const BODY: RangeInclusive<u64> = 0..=64 << 30;
     pub(crate) const WEIGHT: RangeInclusive<u32> = 1..=10_000;
+    pub(crate) const HOSTS: usize = 100;
     pub(crate) const REUSE: RangeInclusive<u32> = 1..=1_000_000;
     pub(crate) const INSTANCE_CONCURRENCY: RangeInclusive<u32> = 1..=1_024;
 }

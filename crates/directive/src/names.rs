@@ -35,6 +35,32 @@ pub(crate) fn check_name(name: &str) -> Result<(), Invalid> {
     })
 }
 
+/// Longest host name (RFC 1035, section 2.3.4, without the dots around it).
+const MAX_HOST: usize = 253;
+
+/// A host that an app serves, in lower case: a name, or `*.` and a name.
+pub(crate) fn host(text: &str) -> Result<String, Invalid> {
+    let host = text.to_ascii_lowercase();
+    let name = host.strip_prefix("*.").unwrap_or(&host);
+    if name.len() <= MAX_HOST && name.split('.').all(is_label) {
+        return Ok(host);
+    }
+    let invalid = Invalid::new(format!("{} is not a host", quote(text)));
+    Err(invalid.help(if host == "*" {
+        "leave `hosts` out to serve all hosts".to_owned()
+    } else if host.contains("//") {
+        "a host is a name alone, without `https://` and without a path".to_owned()
+    } else if host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    {
+        "leave the port away: an app serves its hosts on whatever port they come".to_owned()
+    } else {
+        "a host is a name such as `api.example.org`, or `*.example.org` for all names below it"
+            .to_owned()
+    }))
+}
+
 /// The name with the usual slips mended.
 fn meant_name(name: &str) -> Option<String> {
     let meant = name

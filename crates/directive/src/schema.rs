@@ -44,6 +44,14 @@ pub fn schema() -> Value {
                         "pattern": VERSION,
                         "description": "The app's version, a semantic version."
                     },
+                    "hosts": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": bounds::HOSTS,
+                        "uniqueItems": true,
+                        "description": "The hosts that the app serves; all that no other app is for if omitted.",
+                        "items": { "type": "string", "pattern": HOST }
+                    },
                     "resources": {
                         "type": "object",
                         "additionalProperties": false,
@@ -143,6 +151,8 @@ pub fn schema() -> Value {
 
 /// The expression that semver.org suggests, without its names for the groups.
 const VERSION: &str = "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\\+([0-9a-zA-Z-]+(\\.[0-9a-zA-Z-]+)*))?$";
+
+const HOST: &str = "^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$";
 
 fn count(bounds: std::ops::RangeInclusive<u32>, description: &str) -> Value {
     json!({

@@ -1,5 +1,6 @@
 //! Which route takes a request.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ const OTHER: usize = METHODS.len();
 const GET: usize = 0;
 const HEAD: usize = 1;
 
+/// Characters of a host that are told.
+const MOST_OF_HOST: usize = 100;
+
 /// An app's routes.
 #[derive(Clone, Copy, Debug)]
 pub struct AppRoutes<'a> {
@@ -27,6 +31,9 @@ pub struct AppRoutes<'a> {
     pub app: &'a str,
     /// Its folder, which static files are in.
     pub folder: &'a std::path::Path,
+    /// The hosts that it serves, as its Directive says them: names, or `*.` and a name for
+    /// all names below that. Without any it serves all that no other app is for.
+    pub hosts: &'a [String],
     /// Its routes, as its Directive says them.
     pub routes: &'a [Route],
 }
@@ -36,13 +43,16 @@ pub struct AppRoutes<'a> {
 pub enum RoutingError {
     /// Two routes take the same requests.
     #[error(
-        "the routes `{path}` of app `{app}` and `{with}` would take the same requests; change one of the paths or its methods"
+        "the routes `{path}` of app `{app}` and `{with}` of app `{other}` would take the same requests; \
+         change one of the paths or its methods, or tell the apps apart by `spec.hosts`"
     )]
     Clash {
         /// The later route's app.
         app: String,
         /// The later route's path.
         path: String,
+        /// The earlier route's app.
+        other: String,
         /// The earlier route's path.
         with: String,
     },
@@ -101,16 +111,35 @@ pub(crate) struct Entry {
 
 /// All routes of all apps.
 ///
+/// Each host that an app names has a site: the routes of all apps that name it. A request
+/// goes to the site of its host, else to that of the longest `*.` that it is below, else to
+/// that of the apps which name none; and nowhere else, whatever routes other sites have.
+pub struct RoutingTable {
+    entries: Vec<Entry>,
+    sites: Vec<Site>,
+    /// Sites by host.
+    names: HashMap<String, usize>,
+    /// Sites by what follows the `*`: a dot and a name.
+    below: HashMap<String, usize>,
+    /// The site of the apps that name no host.
+    any: Option<usize>,
+    unmatched: RouteMetrics,
+}
+
+/// The routes of some apps together, as indices of entries.
+///
 /// There is a router for each method, so that two routes may have paths that clash
 /// if their methods do not. `HEAD` is also served by what serves `GET`, unless
 /// another route takes it. A static route takes `GET` and `HEAD` alone; with
 /// `{*rest}` in its path it also takes the path without the rest, which a function's
 /// route does not.
-pub struct RoutingTable {
-    entries: Vec<Entry>,
-    /// Indices of entries, by method.
+#[derive(Default)]
+struct Site {
+    /// By method.
     routers: [Router<usize>; METHODS.len() + 1],
-    unmatched: RouteMetrics,
+    /// What only takes what no route takes: paths and their entries.
+    served_by_get: Vec<(String, usize)>,
+    without_rest: Vec<(String, usize)>,
 }
 
 impl RoutingTable {
@@ -125,39 +154,19 @@ impl RoutingTable {
     ) -> Result<Self, RoutingError> {
         let mut table = Self {
             entries: Vec::new(),
-            routers: std::array::from_fn(|_| Router::new()),
+            sites: Vec::new(),
+            names: HashMap::new(),
+            below: HashMap::new(),
+            any: None,
             unmatched: metrics.route("", "", ""),
         };
-        let mut served_by_get = Vec::new();
-        let mut without_rest = Vec::new();
         for app in apps {
+            let sites = table.sites_of(app.hosts);
             let name: Arc<str> = app.app.into();
             for route in app.routes {
                 let target = target(&app, &name, route)?;
-                let index = table.entries.len();
-                let methods = match (&target, &route.methods) {
-                    (Target::Static(_), _) => Some(vec![GET]),
-                    (_, Some(names)) => Some(names.iter().map(|name| place(name)).collect()),
-                    (_, None) => None,
-                };
-                for (place, router) in table.routers.iter_mut().enumerate() {
-                    if methods
-                        .as_ref()
-                        .is_none_or(|methods| methods.contains(&place))
-                    {
-                        router
-                            .insert(&route.path, index)
-                            .map_err(|error| insert_error(app.app, &route.path, error))?;
-                    }
-                }
-                if methods.is_some_and(|methods| methods.contains(&GET)) {
-                    served_by_get.push((route.path.clone(), index));
-                }
-                if let (Target::Static(_), Some((prefix, _))) =
-                    (&target, route.path.split_once("{*"))
-                {
-                    without_rest.push((prefix.to_owned(), index));
-                    without_rest.push((prefix.trim_end_matches('/').to_owned(), index));
+                for site in &sites {
+                    table.insert(*site, app.app, route, &target)?;
                 }
                 let function = match &target {
                     Target::Function { id, .. } => &*id.function,
@@ -171,17 +180,64 @@ impl RoutingTable {
                 });
             }
         }
-        // These only take what no route takes: a clash is an answer, not an error.
-        for (path, index) in served_by_get {
-            let _ = table.routers[HEAD].insert(path, index);
+        table.sites.iter_mut().for_each(Site::finish);
+        Ok(table)
+    }
+
+    /// The sites of hosts, made if they are not there.
+    fn sites_of(&mut self, hosts: &[String]) -> Vec<usize> {
+        let sites = &mut self.sites;
+        let mut new = || {
+            sites.push(Site::default());
+            sites.len() - 1
+        };
+        if hosts.is_empty() {
+            return vec![*self.any.get_or_insert_with(new)];
         }
-        for (path, index) in without_rest {
-            if !path.is_empty() {
-                let _ = table.routers[GET].insert(path.clone(), index);
-                let _ = table.routers[HEAD].insert(path, index);
+        hosts
+            .iter()
+            .map(|host| match host.strip_prefix('*') {
+                Some(below) => *self.below.entry(below.to_owned()).or_insert_with(&mut new),
+                None => *self.names.entry(host.clone()).or_insert_with(&mut new),
+            })
+            .collect()
+    }
+
+    /// Adds the route that is the next entry to a site.
+    fn insert(
+        &mut self,
+        site: usize,
+        app: &str,
+        route: &Route,
+        target: &Target,
+    ) -> Result<(), RoutingError> {
+        let index = self.entries.len();
+        let (entries, site) = (&self.entries, &mut self.sites[site]);
+        let methods = match (target, &route.methods) {
+            (Target::Static(_), _) => Some(vec![GET]),
+            (_, Some(names)) => Some(names.iter().map(|name| place(name)).collect()),
+            (_, None) => None,
+        };
+        let takes = |place: &usize| methods.as_ref().is_none_or(|list| list.contains(place));
+        for place in (0..site.routers.len()).filter(takes) {
+            let router = &mut site.routers[place];
+            if let Err(error) = router.insert(&route.path, index) {
+                let other = |with: &str| {
+                    let entry = router.at(with).map(|found| &*entries[*found.value].app);
+                    entry.unwrap_or(app).to_owned()
+                };
+                return Err(insert_error(app, &route.path, error, other));
             }
         }
-        Ok(table)
+        if methods.is_some_and(|methods| methods.contains(&GET)) {
+            site.served_by_get.push((route.path.clone(), index));
+        }
+        if let (Target::Static(_), Some((prefix, _))) = (target, route.path.split_once("{*")) {
+            site.without_rest.push((prefix.to_owned(), index));
+            let without_slash = prefix.trim_end_matches('/');
+            site.without_rest.push((without_slash.to_owned(), index));
+        }
+        Ok(())
     }
 
     /// The route that takes a request, with what it captures, by its index.
@@ -191,11 +247,32 @@ impl RoutingTable {
     pub(crate) fn find<'t, 'p>(
         &'t self,
         method: &Method,
+        host: &str,
         path: &'p str,
     ) -> Result<Match<'t, 'p, &'t usize>, Problem> {
-        self.routers[place(method.as_str())]
+        let Some(site) = self.site(host) else {
+            let host: String = host.chars().take(MOST_OF_HOST).collect();
+            let detail = format!("no app of this node serves the host `{host}`");
+            return Err(Problem::new(strand_engine::Kind::NotFound, detail));
+        };
+        site.routers[place(method.as_str())]
             .at(path)
-            .map_err(|_| self.not_found(path))
+            .map_err(|_| site.not_found(path))
+    }
+
+    /// The site of a host, which may have letters of either case and a dot at its end.
+    fn site(&self, host: &str) -> Option<&Site> {
+        let any = self.any.map(|index| &self.sites[index]);
+        if self.names.is_empty() && self.below.is_empty() {
+            return any;
+        }
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let mut parents = host.match_indices('.').map(|(at, _)| &host[at..]);
+        let named = self.names.get(&host);
+        named
+            .or_else(|| parents.find_map(|parent| self.below.get(parent)))
+            .map(|index| &self.sites[*index])
+            .or(any)
     }
 
     pub(crate) fn entry(&self, index: usize) -> &Entry {
@@ -205,6 +282,21 @@ impl RoutingTable {
     /// The counters of requests that no route takes.
     pub(crate) fn unmatched(&self) -> &RouteMetrics {
         &self.unmatched
+    }
+}
+
+impl Site {
+    /// Adds what only takes what no route takes: a clash is an answer, not an error.
+    fn finish(&mut self) {
+        for (path, index) in self.served_by_get.drain(..) {
+            let _ = self.routers[HEAD].insert(path, index);
+        }
+        for (path, index) in self.without_rest.drain(..) {
+            if !path.is_empty() {
+                let _ = self.routers[GET].insert(path.clone(), index);
+                let _ = self.routers[HEAD].insert(path, index);
+            }
+        }
     }
 
     fn not_found(&self, path: &str) -> Problem {
@@ -275,11 +367,17 @@ fn target(app: &AppRoutes<'_>, name: &Arc<str>, route: &Route) -> Result<Target,
     }
 }
 
-fn insert_error(app: &str, path: &str, error: InsertError) -> RoutingError {
+fn insert_error(
+    app: &str,
+    path: &str,
+    error: InsertError,
+    app_of: impl Fn(&str) -> String,
+) -> RoutingError {
     match error {
         InsertError::Conflict { with } => RoutingError::Clash {
             app: app.to_owned(),
             path: path.to_owned(),
+            other: app_of(&with),
             with,
         },
         error => RoutingError::Path {
@@ -318,6 +416,7 @@ mod tests {
         let app = AppRoutes {
             app: "app",
             folder: Path::new("."),
+            hosts: &[],
             routes: &routes,
         };
         RoutingTable::new([app], &Metrics::new())
@@ -325,7 +424,7 @@ mod tests {
 
     /// The route's path and what it captured, or the problem.
     fn found(table: &RoutingTable, method: &str, path: &str) -> String {
-        match table.find(&Method::from_bytes(method.as_bytes()).unwrap(), path) {
+        match table.find(&Method::from_bytes(method.as_bytes()).unwrap(), "any", path) {
             Ok(found) => {
                 let captured: Vec<String> = found
                     .params
@@ -406,9 +505,105 @@ mod tests {
         let error = |routes: &[(&str, &str, &str)]| table(routes).unwrap_err().to_string();
         assert_eq!(
             error(&[("/a/{x}", "GET", "f"), ("/a/{y}", "*", "g")]),
-            "the routes `/a/{y}` of app `app` and `/a/{x}` would take the same requests; change one of the paths or its methods"
+            "the routes `/a/{y}` of app `app` and `/a/{x}` of app `app` would take the same requests; \
+             change one of the paths or its methods, or tell the apps apart by `spec.hosts`"
         );
         assert!(error(&[("/{a}{b}", "GET", "f")]).starts_with("the path `/{a}{b}` of a route"));
+    }
+
+    /// A table of apps with these hosts, each with these routes to functions.
+    fn sites(apps: &[(&str, &[&str], &[&str])]) -> Result<RoutingTable, RoutingError> {
+        let apps: Vec<_> = apps
+            .iter()
+            .map(|(app, hosts, paths)| {
+                let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+                let routes: Vec<_> = paths.iter().map(|path| route(path, "GET", "f")).collect();
+                (*app, hosts, routes)
+            })
+            .collect();
+        let apps = apps.iter().map(|(app, hosts, routes)| AppRoutes {
+            app,
+            folder: Path::new("."),
+            hosts,
+            routes,
+        });
+        RoutingTable::new(apps, &Metrics::new())
+    }
+
+    #[test]
+    fn hosts_tell_apps_apart() {
+        let table = sites(&[
+            ("one", &["one.example", "both.example"], &["/", "/a"]),
+            ("two", &["two.example", "both.example"], &["/b"]),
+            ("below", &["*.example"], &["/"]),
+            ("deeper", &["*.deep.example", "x.deep.example"], &["/"]),
+            ("other", &[], &["/", "/a"]),
+        ])
+        .unwrap();
+        let at = |host: &str, path: &str| match table.find(&Method::GET, host, path) {
+            Ok(found) => table.entry(*found.value).app.to_string(),
+            Err(problem) => problem.status().as_u16().to_string(),
+        };
+        for (host, path, expected) in [
+            ("one.example", "/", "one"),
+            ("ONE.Example.", "/a", "one"),
+            ("one.example", "/b", "404"),
+            ("two.example", "/", "404"),
+            ("both.example", "/a", "one"),
+            ("both.example", "/b", "two"),
+            ("three.example", "/", "below"),
+            ("a.one.example", "/", "below"),
+            ("deep.example", "/", "below"),
+            ("x.deep.example", "/", "deeper"),
+            ("y.x.deep.example", "/", "deeper"),
+            ("example", "/a", "other"),
+            ("127.0.0.1", "/", "other"),
+            ("[::1]", "/", "other"),
+            ("one.example.org", "/", "other"),
+        ] {
+            assert_eq!(at(host, path), expected, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_nobody_serves_is_told() {
+        let table = sites(&[("one", &["one.example"], &["/"])]).unwrap();
+        let problem = table.find(&Method::GET, "two.example", "/").unwrap_err();
+        assert_eq!(problem.status(), 404);
+        assert!(
+            problem
+                .to_string()
+                .contains("serves the host `two.example`"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn apps_of_a_host_may_not_clash_and_others_may() {
+        assert!(
+            sites(&[
+                ("a", &["a.example"], &["/x"]),
+                ("b", &["b.example"], &["/x"])
+            ])
+            .is_ok()
+        );
+        assert!(
+            sites(&[
+                ("a", &["a.example"], &["/x"]),
+                ("b", &["*.example"], &["/x"])
+            ])
+            .is_ok()
+        );
+        assert!(sites(&[("a", &[], &["/a/{*rest}"]), ("b", &[], &["/b/{*rest}"])]).is_ok());
+        let clash = sites(&[
+            ("a", &["c.example", "a.example"], &["/x/{y}"]),
+            ("b", &["b.example", "a.example"], &["/x/{z}"]),
+        ]);
+        assert_eq!(
+            clash.unwrap_err().to_string(),
+            "the routes `/x/{z}` of app `b` and `/x/{y}` of app `a` would take the same requests; \
+             change one of the paths or its methods, or tell the apps apart by `spec.hosts`"
+        );
     }
 
     #[test]
@@ -417,6 +612,7 @@ mod tests {
         let app = AppRoutes {
             app: "app",
             folder: Path::new("/does/not/exist"),
+            hosts: &[],
             routes: &routes,
         };
         let error = RoutingTable::new([app], &Metrics::new()).unwrap_err();

@@ -87,7 +87,7 @@ async fn answer(
         return Err(Problem::bad_request("method", "this node is not a proxy"));
     }
     let authority = fields::authority(&parts, link.local)?;
-    match plan(exchange, &parts)? {
+    match plan(exchange, &parts, &authority)? {
         Plan::Call(function, command) => {
             let request = Request::from_parts(for_function(parts, authority, exchange), body);
             let call = Call {
@@ -107,10 +107,13 @@ async fn answer(
     }
 }
 
-fn plan(exchange: &mut Exchange, parts: &Parts) -> Result<Plan, Problem> {
+fn plan(exchange: &mut Exchange, parts: &Parts, authority: &Authority) -> Result<Plan, Problem> {
     let link = Arc::clone(exchange.link());
     let path = path::normal(parts.uri.path())?;
-    let found = link.shared.routes.find(&parts.method, &path)?;
+    let found = link
+        .shared
+        .routes
+        .find(&parts.method, authority.host(), &path)?;
     exchange.routed(*found.value);
     match &link.shared.routes.entry(*found.value).target {
         Target::Function { id, arguments } => {

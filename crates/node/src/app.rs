@@ -14,7 +14,7 @@ use strand_directive::{
 };
 use strand_engine::{Engine, LoadError};
 
-use crate::bindings::{Bindings, Misbinding, misbindings};
+use crate::bindings::{Binding, Bindings, Misbinding, misbindings, of_app};
 use crate::files::{FileError, read_file, read_text};
 use crate::grants::BackendsError;
 
@@ -32,6 +32,7 @@ pub struct AppDir {
     text: String,
     directive: Directive,
     warnings: Vec<Diagnostic>,
+    bindings: Bindings,
 }
 
 /// All that can be told of an app without a node.
@@ -177,6 +178,7 @@ impl AppDir {
                 text,
                 directive,
                 warnings: problems,
+                bindings: Bindings::new(),
             }),
             _ => Err(AppError::Invalid {
                 path,
@@ -184,6 +186,18 @@ impl AppDir {
                 diagnostics: problems,
             }),
         }
+    }
+
+    /// Says where the app's resources are: those of a node's bindings that are of this app.
+    #[must_use]
+    pub fn bound(mut self, bindings: &[Binding]) -> Self {
+        self.bindings = of_app(bindings, &self.directive.name);
+        self
+    }
+
+    /// Where its resources are on this node.
+    pub(crate) fn bindings(&self) -> &Bindings {
+        &self.bindings
     }
 
     /// Everything that can be told of an app without a node, whatever of it is wrong.
@@ -204,6 +218,7 @@ impl AppDir {
                 text: text.clone(),
                 directive,
                 warnings: Vec::new(),
+                bindings: Bindings::new(),
             };
             // Of a source that is not there that is told already.
             let missing = |name: &str| {
@@ -231,13 +246,9 @@ impl AppDir {
     ///
     /// # Errors
     /// With all bindings that do not fit.
-    pub(crate) fn check_bindings(
-        &self,
-        bindings: &Bindings,
-        only: Option<&str>,
-    ) -> Result<(), AppError> {
+    pub(crate) fn check_bindings(&self, only: Option<&str>) -> Result<(), AppError> {
         let wanted = self.wanted(only);
-        let found = misbindings(bindings, &self.directive, wanted.values().copied());
+        let found = misbindings(&self.bindings, &self.directive, wanted.values().copied());
         if found.is_empty() {
             Ok(())
         } else {

@@ -1,4 +1,4 @@
-//! What a resource of a Directive is on this node: `--bind blobs.NAME=WHERE`.
+//! What a resource of a Directive is on this node: `--bind [APP/]blobs.NAME=WHERE`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,6 +26,8 @@ pub enum BlobLocation {
 /// One `--bind`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
+    /// The app whose resource it is; a node that serves one app need not say.
+    pub app: Option<String>,
     /// The resource's name.
     pub name: String,
     /// Where its blobs are.
@@ -36,7 +38,7 @@ pub struct Binding {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BindingError {
     /// Not of the form.
-    #[error("`{0}` is not of the form `blobs.NAME=WHERE`")]
+    #[error("`{0}` is not of the form `blobs.NAME=WHERE` or `APP/blobs.NAME=WHERE`")]
     Form(String),
     /// A kind of resource that there is not.
     #[error("`{0}` is no kind of resource; there is `blobs`")]
@@ -54,14 +56,19 @@ impl FromStr for Binding {
     fn from_str(text: &str) -> Result<Self, BindingError> {
         let form = || BindingError::Form(text.to_owned());
         let (resource, location) = text.split_once('=').ok_or_else(form)?;
+        let (app, resource) = match resource.split_once('/') {
+            Some((app, resource)) => (Some(app), resource),
+            None => (None, resource),
+        };
         let (kind, name) = resource.split_once('.').ok_or_else(form)?;
         if kind != "blobs" {
             return Err(BindingError::Kind(kind.to_owned()));
         }
-        if name.is_empty() {
+        if name.is_empty() || app.is_some_and(str::is_empty) {
             return Err(form());
         }
         Ok(Self {
+            app: app.map(str::to_owned),
             name: name.to_owned(),
             location: location.parse()?,
         })
@@ -94,8 +101,17 @@ impl FromStr for BlobLocation {
     }
 }
 
-/// All bindings of a node, by the resource's name.
-pub type Bindings = BTreeMap<String, BlobLocation>;
+/// The bindings of an app, by the resource's name.
+pub(crate) type Bindings = BTreeMap<String, BlobLocation>;
+
+/// Those of a node's bindings that are of this app.
+pub(crate) fn of_app(bindings: &[Binding], app: &str) -> Bindings {
+    bindings
+        .iter()
+        .filter(|binding| binding.app.as_deref().is_none_or(|of| of == app))
+        .map(|binding| (binding.name.clone(), binding.location.clone()))
+        .collect()
+}
 
 /// A binding that an app has no use for, or one that it lacks.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -182,7 +198,14 @@ mod tests {
             ("blobs.g=a=b", BlobLocation::Folder("a=b".into())),
         ] {
             let binding: Binding = text.parse().expect(text);
-            assert_eq!((binding.name.as_str(), binding.location), ("g", location));
+            let expected = (None, "g", location.clone());
+            let found = (binding.app, binding.name.as_str(), binding.location);
+            assert_eq!(found, expected);
+            let of_an_app: Binding = format!("reads/{text}").parse().expect(text);
+            assert_eq!(
+                (of_an_app.app.as_deref(), of_an_app.location),
+                (Some("reads"), location)
+            );
         }
     }
 

@@ -12,7 +12,7 @@ use strand_engine::{Capability, MemoryBudget};
 use strand_http_client::{HttpClients, Rule};
 
 use crate::app::AppDir;
-use crate::bindings::{Bindings, BlobLocation};
+use crate::bindings::BlobLocation;
 
 /// Why a back end cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -48,64 +48,55 @@ pub enum BackendsError {
 
 /// The back ends of a node.
 pub(crate) struct Backends {
-    bindings: Bindings,
     http: HttpClients,
 }
 
+/// Opens the buckets that an app's functions are granted.
+///
+/// # Errors
+/// When one cannot be opened.
+pub(crate) fn buckets(app: &AppDir) -> Result<BTreeMap<String, Bucket>, BackendsError> {
+    let directive = app.directive();
+    let resources = &directive.resources.blobs;
+    let mut buckets = BTreeMap::new();
+    for name in granted(directive) {
+        let bucket = match app.bindings().get(name) {
+            Some(location) => open(location),
+            None => match resources.get(name).and_then(|blobs| blobs.dev.as_deref()) {
+                Some(dev) => {
+                    let path = app.dir().join(dev);
+                    // Made here only for whoever may write; a folder that is only read was
+                    // checked to be there.
+                    std::fs::create_dir_all(&path).map_err(|source| BackendsError::DevFolder {
+                        resource: name.to_owned(),
+                        path: path.display().to_string(),
+                        source,
+                    })?;
+                    Bucket::folder(&path)
+                }
+                // Whoever is granted it is told.
+                None => continue,
+            },
+        };
+        let bucket = bucket.map_err(|source| BackendsError::Bucket {
+            resource: name.to_owned(),
+            source: Box::new(source),
+        })?;
+        buckets.insert(name.to_owned(), bucket);
+    }
+    Ok(buckets)
+}
+
 impl Backends {
-    /// Back ends at these bindings; a function may have so many outgoing connections.
-    pub(crate) fn new(bindings: Bindings, connections: usize) -> Result<Self, BackendsError> {
+    /// Back ends; a function may have so many outgoing connections.
+    pub(crate) fn new(connections: usize) -> Result<Self, BackendsError> {
         let http = strand_http_client::Config {
             connections,
             ..strand_http_client::Config::default()
         };
         Ok(Self {
-            bindings,
             http: HttpClients::new(http)?,
         })
-    }
-
-    /// What resources are here.
-    pub(crate) fn bindings(&self) -> &Bindings {
-        &self.bindings
-    }
-
-    /// Opens the buckets that an app's functions are granted.
-    ///
-    /// # Errors
-    /// When one cannot be opened.
-    pub(crate) fn buckets(&self, app: &AppDir) -> Result<BTreeMap<String, Bucket>, BackendsError> {
-        let directive = app.directive();
-        let resources = &directive.resources.blobs;
-        let mut buckets = BTreeMap::new();
-        for name in granted(directive) {
-            let bucket = match self.bindings.get(name) {
-                Some(location) => open(location),
-                None => match resources.get(name).and_then(|blobs| blobs.dev.as_deref()) {
-                    Some(dev) => {
-                        let path = app.dir().join(dev);
-                        // Made here only for whoever may write; a folder that is
-                        // only read was checked to be there.
-                        std::fs::create_dir_all(&path).map_err(|source| {
-                            BackendsError::DevFolder {
-                                resource: name.to_owned(),
-                                path: path.display().to_string(),
-                                source,
-                            }
-                        })?;
-                        Bucket::folder(&path)
-                    }
-                    // Whoever is granted it is told.
-                    None => continue,
-                },
-            };
-            let bucket = bucket.map_err(|source| BackendsError::Bucket {
-                resource: name.to_owned(),
-                source: Box::new(source),
-            })?;
-            buckets.insert(name.to_owned(), bucket);
-        }
-        Ok(buckets)
     }
 
     /// What a function is granted, and the inert base that every function has.

@@ -22,9 +22,8 @@ use strand_engine::{
 use crate::app::{
     AppDir, AppError, FunctionCause, FunctionError, MAX_WASM, Wasm, ceilings, compile, engine_world,
 };
-use crate::bindings::Bindings;
 use crate::config::NodeConfig;
-use crate::grants::{Backends, BackendsError};
+use crate::grants::{Backends, BackendsError, buckets};
 use crate::registry::Registry;
 use crate::state::StateDir;
 
@@ -38,8 +37,6 @@ pub struct HostOptions {
     pub state: PathBuf,
     /// The node's configuration.
     pub config: NodeConfig,
-    /// What the Directive's resources are here.
-    pub bindings: Bindings,
     /// The program that is started to compile; it is given the limits as
     /// arguments (`MEMORY-BYTES CPU-SECONDS`).
     pub compiler: (PathBuf, Vec<OsString>),
@@ -128,7 +125,7 @@ impl Host {
         Ok(Self {
             engine,
             compiler,
-            backends: Backends::new(options.bindings, options.config.functions.connections)?,
+            backends: Backends::new(options.config.functions.connections)?,
             config: options.config,
             state,
         })
@@ -160,16 +157,7 @@ impl Host {
     /// # Errors
     /// With all bindings that do not fit the app, or when a back end cannot be opened.
     pub fn check_backends(&self, app: &AppDir, only: Option<&str>) -> Result<(), AppError> {
-        self.buckets(app, only).map(drop)
-    }
-
-    fn buckets(
-        &self,
-        app: &AppDir,
-        only: Option<&str>,
-    ) -> Result<BTreeMap<String, Bucket>, AppError> {
-        app.check_bindings(self.backends.bindings(), only)?;
-        Ok(self.backends.buckets(app)?)
+        open_buckets(app, only).map(drop)
     }
 
     /// Loads an app's functions: those that are named, or all.
@@ -198,7 +186,7 @@ impl Host {
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(app.invalid(diagnostics));
         }
-        let buckets = self.buckets(app, only)?;
+        let buckets = open_buckets(app, only)?;
         let loaded = join_all(
             files
                 .iter()
@@ -271,6 +259,11 @@ impl Host {
         };
         Function::new(&self.engine, &loaded.component, spec).map_err(|error| fail(error.into()))
     }
+}
+
+fn open_buckets(app: &AppDir, only: Option<&str>) -> Result<BTreeMap<String, Bucket>, AppError> {
+    app.check_bindings(only)?;
+    Ok(buckets(app)?)
 }
 
 fn compiler_config(options: &HostOptions, state: &StateDir) -> CompilerConfig {

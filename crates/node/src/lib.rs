@@ -18,7 +18,7 @@ mod trim;
 pub use app::{
     AppDir, AppError, Checked, DIRECTIVE_FILE, FunctionCause, FunctionError, MAX_WASM, facts,
 };
-pub use bindings::{Binding, BindingError, Bindings, BlobLocation, Misbinding};
+pub use bindings::{Binding, BindingError, BlobLocation, Misbinding};
 pub use config::{
     Ceilings, CompileSection, ConfigError, EngineSection, NodeConfig, Size, Time, Weight,
 };

@@ -33,17 +33,42 @@ impl Registry {
     }
 }
 
+/// The functions of several apps.
+pub(crate) struct Apps(HashMap<Arc<str>, Arc<Registry>>);
+
+impl Apps {
+    /// Of apps with these names.
+    pub(crate) fn new<'a>(apps: impl IntoIterator<Item = (&'a str, &'a Arc<Registry>)>) -> Self {
+        let apps = apps.into_iter();
+        Self(
+            apps.map(|(name, app)| (name.into(), Arc::clone(app)))
+                .collect(),
+        )
+    }
+}
+
+impl Dispatch for Apps {
+    fn dispatch(&self, call: Call) -> Answer<'_> {
+        match self.0.get(&call.function.app) {
+            Some(app) => app.dispatch(call),
+            None => missing(&call.function),
+        }
+    }
+}
+
+fn missing<'a>(function: &FunctionId) -> Answer<'a> {
+    let detail = format!("there is no function {function}");
+    Box::pin(std::future::ready(Err(Problem::new(
+        Kind::NotFound,
+        detail,
+    ))))
+}
+
 impl Dispatch for Registry {
     fn dispatch(&self, call: Call) -> Answer<'_> {
         match self.get(&call.function) {
             Some(function) => Box::pin(function.call(call)),
-            None => {
-                let detail = format!("there is no function {}", call.function);
-                Box::pin(std::future::ready(Err(Problem::new(
-                    Kind::NotFound,
-                    detail,
-                ))))
-            }
+            None => missing(&call.function),
         }
     }
 }

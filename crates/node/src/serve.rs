@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{AppDir, AppError};
 use crate::cores::Cores;
 use crate::host::{Host, LoadedApp};
+use crate::registry::Apps;
 use crate::trim;
 
 /// Why a node does not serve.
@@ -182,34 +183,40 @@ impl Node {
         loaded
     }
 
-    /// Serves a loaded app until `shutdown`, then drains. `ready` is called when
+    /// Serves loaded apps until `shutdown`, then drains. `ready` is called when
     /// requests are about to be accepted.
     ///
     /// # Errors
-    /// When it cannot start.
+    /// When it cannot start, for example because two apps would take the same requests.
     pub async fn serve(
         &self,
-        app: &AppDir,
-        loaded: &LoadedApp,
+        apps: &[(AppDir, LoadedApp)],
         listener: TcpListener,
         shutdown: CancellationToken,
         ready: impl FnOnce(),
     ) -> Result<Drained, ServeError> {
-        let directive = app.directive();
-        let routes = RoutingTable::new(
-            [AppRoutes {
-                app: &directive.name,
-                folder: app.dir(),
-                routes: &directive.routes,
-            }],
-            &self.metrics,
-        )?;
+        let routes = apps.iter().map(|(app, _)| AppRoutes {
+            app: &app.directive().name,
+            folder: app.dir(),
+            hosts: &app.directive().hosts,
+            routes: &app.directive().routes,
+        });
+        let routes = RoutingTable::new(routes, &self.metrics)?;
+        let dispatch: Arc<dyn Dispatch> = match apps {
+            [(_, loaded)] => Arc::clone(&loaded.registry) as Arc<dyn Dispatch>,
+            several => {
+                let named = several
+                    .iter()
+                    .map(|(app, loaded)| (app.directive().name.as_str(), &loaded.registry));
+                Arc::new(Apps::new(named))
+            }
+        };
         let cores = Cores::start().map_err(ServeError::Cores)?;
         watch_tasks(&self.metrics, cores.handles().to_vec());
         let gateway = Gateway::new(
             self.host.config().gateway(),
             Arc::new(routes),
-            Arc::clone(&loaded.registry) as Arc<dyn Dispatch>,
+            dispatch,
             Arc::clone(&self.metrics),
             self.access.clone(),
         )

@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Build an app and serve it until Ctrl-C
+    /// Build apps and serve them until Ctrl-C
     Up(UpArgs),
     /// Call one function once, without a server: standard input to standard output
     Run(RunArgs),
@@ -50,8 +50,9 @@ pub(crate) struct AppArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NodeArgs {
-    /// What a resource is on this node, e.g. blobs.genomes=s3://bucket/prefix
-    #[arg(long = "bind", value_name = "RESOURCE=WHERE")]
+    /// What a resource is on this node, e.g. blobs.genomes=s3://bucket/prefix, or of which app if
+    /// there are several: reads/blobs.genomes=…
+    #[arg(long = "bind", value_name = "[APP/]RESOURCE=WHERE")]
     pub(crate) bindings: Vec<Binding>,
     /// The folder for keys and compiled code [default: $XDG_STATE_HOME/strand]
     #[arg(long, value_name = "DIR")]
@@ -63,11 +64,12 @@ pub(crate) struct NodeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    #[command(flatten)]
-    pub(crate) app: AppArgs,
+    /// The apps' folders, each with its directive.yaml
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) dirs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
-    /// Where the app listens
+    /// Where the apps listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Where administration listens

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::grants::twice;
 use super::{At, Decoder, fields, function, route};
 use crate::app_path;
 use crate::diagnostic::{Invalid, Severity, quote};
-use crate::model::{API_VERSION, BlobResource, Directive, KIND, Resources};
-use crate::names::{check_name, near};
+use crate::model::{API_VERSION, BlobResource, Directive, KIND, Resources, bounds};
+use crate::names::{check_name, host, near};
 use crate::yaml::Node;
 
 /// The whole file; `None` if an error has been said.
@@ -43,6 +44,7 @@ pub(crate) fn app(decoder: &mut Decoder<'_>, root: &Node) -> Option<Directive> {
     let version = spec
         .need(decoder, "version")
         .and_then(|at| decoder.parsed(&at, version));
+    let hosts = spec.take("hosts").map(|at| hosts(decoder, &at));
     let resources = spec.take("resources").map(|at| resources(decoder, &at));
     let functions = match spec.take("functions") {
         Some(at) => function::functions(decoder, &at)?,
@@ -59,6 +61,7 @@ pub(crate) fn app(decoder: &mut Decoder<'_>, root: &Node) -> Option<Directive> {
     Some(Directive {
         name: name?,
         version: version?,
+        hosts: hosts.unwrap_or_default(),
         resources: resources.unwrap_or_default(),
         functions,
         routes,
@@ -89,6 +92,37 @@ fn version(text: &str) -> Result<String, Invalid> {
                 .help("a version has three numbers, for example `0.1.0`"),
         ),
     }
+}
+
+fn hosts(decoder: &mut Decoder<'_>, at: &At<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let Some(items) = decoder.items(at) else {
+        return found;
+    };
+    let (count, most) = (items.len(), bounds::HOSTS);
+    let wrong = match count {
+        0 => Some((
+            "the app serves no host".to_owned(),
+            "name some, or leave `hosts` out to serve all that no other app is for",
+        )),
+        _ if count > most => Some((
+            format!("an app may name {most} hosts, this one names {count}"),
+            "name all below one at once, as `*.example.org`",
+        )),
+        _ => None,
+    };
+    if let Some((message, help)) = wrong {
+        decoder.error(at.path.clone(), at.mark(), message, Some(help.to_owned()));
+        return found;
+    }
+    for at in items {
+        match decoder.parsed(&at, host) {
+            Some(host) if found.contains(&host) => twice(decoder, &at, &host),
+            Some(host) => found.push(host),
+            None => {}
+        }
+    }
+    found
 }
 
 fn resources(decoder: &mut Decoder<'_>, at: &At<'_>) -> Resources {

@@ -2,7 +2,7 @@
 
 pub(super) const ROOT: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 pub(super) const METADATA: &[&str] = &["name"];
-pub(super) const SPEC: &[&str] = &["version", "resources", "functions", "routes"];
+pub(super) const SPEC: &[&str] = &["version", "hosts", "resources", "functions", "routes"];
 pub(super) const RESOURCES: &[&str] = &["blobs"];
 pub(super) const BLOBS: &[&str] = &["dev"];
 pub(super) const FUNCTION: &[&str] = &[

@@ -290,3 +290,84 @@ fn what_nothing_uses() {
         "#]],
     );
 }
+
+#[test]
+fn hosts_are_names_or_all_below_one() {
+    let hosts = |list: &str| {
+        let outcome = strand_directive::parse(&app(&format!("hosts: {list}")));
+        outcome.directive.expect("valid").hosts
+    };
+    let label = "a".repeat(63);
+    let long = [label.as_str(); 4].join(".");
+    let long = &long[..253];
+    assert_eq!(
+        hosts(&format!(
+            "[API.example.org, '*.example.org', 10.0.0.1, localhost, {long}]"
+        )),
+        [
+            "api.example.org",
+            "*.example.org",
+            "10.0.0.1",
+            "localhost",
+            long
+        ]
+    );
+    check(
+        &app(&format!(
+            "hosts:\n    - '*'\n    - a.*\n    - https://a.example\n    - a.example:8080\n    - A.example\n    - a.example\n    - ''\n    - -a\n    - {long}a\n    - 5"
+        )),
+        expect![[r#"
+            error 7:9 |'*'| spec.hosts[0]
+              `*` is not a host
+                leave `hosts` out to serve all hosts
+            error 8:9 |a.*| spec.hosts[1]
+              `a.*` is not a host
+                a host is a name such as `api.example.org`, or `*.example.org` for all names below it
+            error 9:9 |https://a.example| spec.hosts[2]
+              `https://a.example` is not a host
+                a host is a name alone, without `https://` and without a path
+            error 10:9 |a.example:8080| spec.hosts[3]
+              `a.example:8080` is not a host
+                leave the port away: an app serves its hosts on whatever port they come
+            error 12:9 |a.example| spec.hosts[5]
+              `a.example` is in the list twice
+                remove one of them
+            error 13:9 |''| spec.hosts[6]
+              `` is not a host
+                a host is a name such as `api.example.org`, or `*.example.org` for all names below it
+            error 14:9 |-a| spec.hosts[7]
+              `-a` is not a host
+                a host is a name such as `api.example.org`, or `*.example.org` for all names below it
+            error 15:9 |aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa| spec.hosts[8]
+              `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.…` is not a host
+                a host is a name such as `api.example.org`, or `*.example.org` for all names below it
+            error 16:9 |5| spec.hosts[9]
+              `hosts[9]` must be text, found the number `5`
+                put it in quotes: `"5"`
+        "#]],
+    );
+    check(
+        &app("hosts: []"),
+        expect![[r#"
+        error 6:3 |hosts| spec.hosts
+          the app serves no host
+            name some, or leave `hosts` out to serve all that no other app is for
+    "#]],
+    );
+    check(
+        &app("hosts: a.example"),
+        expect![[r#"
+        error 6:10 |a.example| spec.hosts
+          `hosts` must be a list, found the text `a.example`
+    "#]],
+    );
+    let many: Vec<_> = (0..101).map(|k| format!("h{k}")).collect();
+    check(
+        &app(&format!("hosts: [{}]", many.join(", "))),
+        expect![[r#"
+        error 6:3 |hosts| spec.hosts
+          an app may name 100 hosts, this one names 101
+            name all below one at once, as `*.example.org`
+    "#]],
+    );
+}

@@ -451,7 +451,7 @@ fn characters_are_counted_not_bytes() {
         expect![[r#"
         error 6:3 |surplus| spec.surplus
           unknown field `surplus` in `spec`
-            the fields here are `version`, `resources`, `functions` and `routes`
+            the fields here are `version`, `hosts`, `resources`, `functions` and `routes`
     "#]],
     );
 }

@@ -135,6 +135,7 @@ impl Server {
     {
         let metrics = Arc::new(Metrics::new());
         let app = AppRoutes {
+            hosts: &[],
             app: "app",
             folder,
             routes,

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use strand_compiler::{ChildLimits, child_main};
-use strand_node::{AppDir, Bindings, Host, HostOptions, NodeConfig, StateDir};
+use strand_node::{AppDir, Host, HostOptions, NodeConfig, StateDir};
 
 use crate::cli::{CompileChildArgs, NodeArgs};
 
@@ -27,17 +27,11 @@ pub(crate) fn compile_child(args: &CompileChildArgs) -> ExitCode {
     })
 }
 
-fn bindings(args: &NodeArgs) -> Bindings {
-    args.bindings
-        .iter()
-        .map(|binding| (binding.name.clone(), binding.location.clone()))
-        .collect()
-}
-
 /// Reads an app's Directive for a node with these bindings.
 fn read_app(dir: &Path, args: &NodeArgs) -> Result<AppDir> {
-    let bindings = bindings(args);
-    Ok(AppDir::read(dir, &|name| bindings.contains_key(name))?)
+    // Whose they are is known only when it is read.
+    let bound = |name: &str| args.bindings.iter().any(|binding| binding.name == name);
+    Ok(AppDir::read(dir, &bound)?.bound(&args.bindings))
 }
 
 fn open_host(args: &NodeArgs) -> Result<Host> {
@@ -54,7 +48,6 @@ fn open_host(args: &NodeArgs) -> Result<Host> {
     Ok(Host::open(HostOptions {
         state,
         config,
-        bindings: bindings(args),
         compiler: (program, vec![COMPILE_CHILD.into()]),
     })?)
 }

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use strand_node::{Node, listen};
+use anyhow::{Context, Result, bail};
+use strand_directive::near;
+use strand_node::{AppDir, LoadedApp, Node, listen};
 use strand_telemetry::Format;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,16 +16,19 @@ use crate::report;
 pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
     strand_engine::give_back_large_buffers();
     let telemetry = strand_telemetry::init(Format::Auto, "info")?;
-    let app = super::read_app(&args.app.dir, &args.node)?;
-    report::warnings(&app, app.warnings());
+    let apps = read_apps(args)?;
     // Before the long steps: a port that is taken, or a bucket that is not there, should be
     // told at once.
     let listener = listen(args.listen, "--listen")?;
     let admin = listen(args.admin, "--admin")?;
     let host = super::open_host(&args.node)?;
-    host.check_backends(&app, None)?;
+    for app in &apps {
+        host.check_backends(app, None)?;
+    }
     if !args.no_build {
-        build_functions(&app)?;
+        for app in &apps {
+            build_functions(app)?;
+        }
     }
     let node = Node::new(host, &telemetry);
     node.log_start();
@@ -38,14 +42,17 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
         // Outlives the app, so that it can be asked while the app drains.
         let ended = CancellationToken::new();
         node.administer(admin, ended.clone())?;
+        let names: Vec<_> = apps
+            .iter()
+            .map(|app| app.directive().name.clone())
+            .collect();
         let loaded = tokio::select! {
-            loaded = node.load(&app) => loaded?,
+            loaded = load(&node, apps) => loaded?,
             () = shutdown.cancelled() => {
-                report::status("Ended", "while its functions were being loaded; nothing was served");
+                report::status("Ended", "while functions were being loaded; nothing was served");
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        report::warnings(&app, &loaded.warnings);
         let address = listener.local_addr()?;
         let ready = || {
             report::status("Serving", format_args!("http://{address}"));
@@ -58,16 +65,68 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
                 report::status("Draining", "requests in flight; Ctrl-C again ends at once");
             }
         });
-        let drained = node.serve(&app, &loaded, listener, shutdown, ready).await?;
+        let drained = node.serve(&loaded, listener, shutdown, ready).await?;
         if drained.cut > 0 {
             report::status(
                 "Cut",
                 format_args!("{} requests at the deadline", drained.cut),
             );
         }
-        report::status("Ended", app.directive().name.as_str());
+        report::status("Ended", names.join(", "));
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Reads the apps, and looks whether they can be told apart.
+fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
+    let mut apps: Vec<AppDir> = Vec::with_capacity(args.dirs.len());
+    for dir in &args.dirs {
+        let app = super::read_app(dir, &args.node)?;
+        let name = &app.directive().name;
+        if let Some(other) = apps.iter().find(|other| other.directive().name == *name) {
+            bail!(
+                "the apps in {} and {} are both named `{name}`; change `metadata.name` of one",
+                other.dir().display(),
+                app.dir().display()
+            );
+        }
+        report::warnings(&app, app.warnings());
+        apps.push(app);
+    }
+    let names: Vec<_> = apps
+        .iter()
+        .map(|app| app.directive().name.as_str())
+        .collect();
+    for binding in &args.node.bindings {
+        let resource = &binding.name;
+        match &binding.app {
+            None if apps.len() > 1 => bail!(
+                "`--bind blobs.{resource}=…`: say of which app, as in `--bind {}/blobs.{resource}=…`",
+                names[0]
+            ),
+            Some(app) if !names.contains(&app.as_str()) => {
+                let guess = near(app, names.iter().copied())
+                    .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+                bail!(
+                    "`--bind {app}/blobs.{resource}=…`: there is no app `{app}`{guess} (there is {})",
+                    names.join(", ")
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(apps)
+}
+
+/// Loads the apps, one after the other.
+async fn load(node: &Node, apps: Vec<AppDir>) -> Result<Vec<(AppDir, LoadedApp)>> {
+    let mut loaded = Vec::with_capacity(apps.len());
+    for app in apps {
+        let functions = node.load(&app).await?;
+        report::warnings(&app, &functions.warnings);
+        loaded.push((app, functions));
+    }
+    Ok(loaded)
 }
 
 /// Cancels at the first Ctrl-C or SIGTERM, and ends the process at the second.
