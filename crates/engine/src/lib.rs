@@ -34,7 +34,7 @@ pub use ctx::{CallInfo, Capability, Ctx, CtxBuilder};
 pub use engine::{Engine, EngineError, LoadedComponent};
 pub use function::{Function, FunctionSpec, LoadError, Reuse};
 pub use limits::{Limits, format_bytes};
-pub use mapping::{give_back_free_pages, give_back_large_buffers};
+pub use mapping::give_back_free_pages;
 pub use outgoing::{Callees, FUNCTION_DOMAIN, Outgoing, OutgoingAnswer, REQUEST_ID};
 pub use pool::Weights;
 pub use problem::{Kind, Limit, Problem};

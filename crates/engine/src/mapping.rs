@@ -1,5 +1,5 @@
-//! What is mapped: compiled artefacts, and large buffers. The one module with `unsafe`
-//! in Strand.
+//! What is mapped: compiled artefacts, and memory that nobody uses any more. The one
+//! module with `unsafe` in Strand.
 
 #![allow(unsafe_code)]
 
@@ -35,32 +35,11 @@ pub(crate) fn map(engine: &wasmtime::Engine, artifact: &Artifact) -> wasmtime::R
     unsafe { Component::deserialize_file(engine, path) }
 }
 
-/// Bytes from which on a buffer is mapped by itself.
-#[cfg(target_env = "gnu")]
-const LARGE: libc::c_int = 64 << 10;
-
-/// Has the allocator map each buffer of 64 KiB and more by itself, and give it back to
-/// the system when it is dropped.
-///
-/// Left to itself, the GNU C library raises that bound to the size of what was dropped
-/// last, and then keeps the buffers of many clients where small ones lie between them,
-/// which the memory budget has given to somebody else by then. Other allocators are
-/// left as they are.
-///
-/// To be called before there are other threads.
-pub fn give_back_large_buffers() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it sets a number of the allocator's, under the allocator's own lock.
-    let done = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
-    #[cfg(target_env = "gnu")]
-    if done == 0 {
-        tracing::warn!("the allocator keeps the buffers of clients that are gone");
-    }
-}
-
 /// Has the allocator give all pages back to the system in which nothing is used any
-/// more. It does that by itself only at the end of its heaps. Takes milliseconds for a
-/// heap of hundreds of megabytes, during which nobody else can allocate there.
+/// more. The GNU C library does that by itself only at the end of its heaps: it keeps the
+/// buffers of many clients for good where small ones lie between them. Other allocators
+/// are left as they are. Takes milliseconds for a heap of hundreds of megabytes, during
+/// which nobody else can allocate there.
 pub fn give_back_free_pages() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it touches what is free, and nothing else, under the allocator's own lock.

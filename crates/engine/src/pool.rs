@@ -2,10 +2,12 @@
 //!
 //! A call begins on the thread of its connection, and most end there: nothing is
 //! handed over, and a short request waits for others of its thread for a quantum
-//! each at most. A guest that has used [`HEAVY`] of CPU time moves to a pool of
-//! threads that yield to the others (a lower priority), where apps get their share by
-//! weight. One that has used a quantum moves already while threads of the pool have
-//! nothing to do, so that what a request has begun in parallel runs in parallel.
+//! each at most. A guest that has used [`HEAVY`] of CPU time, and is in the way of
+//! other guests on its thread, moves to a pool of threads that yield to the others (a
+//! lower priority), where apps get their share by weight. One that has used a quantum
+//! moves already while threads of the pool have nothing to do, so that what a request
+//! has begun in parallel runs in parallel. One that is alone stays, however long it
+//! takes: between it and its client nothing has to go from thread to thread.
 //!
 //! What moves is the guest's task, between two polls. A stub stays behind, so that
 //! whoever ends the task or waits for its end need not know where it is, and the
@@ -14,6 +16,7 @@
 
 mod fair;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -140,15 +143,49 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let share = Arc::clone(share);
+    let mut others = Others::since_now();
     tokio::spawn(async move {
         let mut task: Task = Box::pin(task);
-        while poll_while(&mut task, || !share.shared.takes(&meter)).await == Left::Unfinished {
+        loop {
+            let in_the_way = || others.had_a_turn() && share.shared.takes(&meter);
+            if poll_until(&mut task, in_the_way).await == Left::Nothing {
+                return;
+            }
             match share.run(Arc::clone(&meter), task).await {
                 Some(back) => task = back,
                 None => return,
             }
+            others = Others::since_now();
         }
     })
+}
+
+thread_local! {
+    /// Turns of guests on this thread, those of the pool not counted.
+    static TURNS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Looks whether other guests have their turns on the same thread.
+struct Others {
+    /// The turns on this thread when the last one of this guest ended.
+    seen: u64,
+}
+
+impl Others {
+    fn since_now() -> Self {
+        let seen = TURNS.get();
+        Self { seen }
+    }
+
+    /// Whether there was a turn of another guest since this was asked last. To be asked at
+    /// the end of each turn.
+    fn had_a_turn(&mut self) -> bool {
+        let turns = TURNS.get();
+        let had = turns != self.seen;
+        TURNS.set(turns + 1);
+        self.seen = turns + 1;
+        had
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -157,12 +194,17 @@ enum Left {
     Unfinished,
 }
 
-/// Drives a task to its end, or until after a turn it may no longer stay.
-async fn poll_while(task: &mut Task, may_stay: impl Fn() -> bool) -> Left {
-    std::future::poll_fn(|cx| match task.as_mut().poll(cx) {
-        Poll::Ready(()) => Poll::Ready(Left::Nothing),
-        Poll::Pending if may_stay() => Poll::Pending,
-        Poll::Pending => Poll::Ready(Left::Unfinished),
+/// Drives a task to its end, or until after a turn it has to go elsewhere.
+async fn poll_until(task: &mut Task, mut has_to_go: impl FnMut() -> bool) -> Left {
+    std::future::poll_fn(|cx| {
+        let poll = task.as_mut().poll(cx);
+        // Asked in any case: it counts turns.
+        let has_to_go = has_to_go();
+        match poll {
+            Poll::Ready(()) => Poll::Ready(Left::Nothing),
+            Poll::Pending if has_to_go => Poll::Ready(Left::Unfinished),
+            Poll::Pending => Poll::Pending,
+        }
     })
     .await
 }
@@ -179,7 +221,7 @@ impl Share {
             .spawn(
                 |_handle| async move {
                     // Its count begins anew when it serves the next request.
-                    match poll_while(&mut task, || meter.used() >= QUANTUM).await {
+                    match poll_until(&mut task, || meter.used() < QUANTUM).await {
                         Left::Nothing => None,
                         Left::Unfinished => Some(task),
                     }

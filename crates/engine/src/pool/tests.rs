@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
+use crate::outcome::AbortOnDrop;
 use crate::ticker::Ticker;
 
 fn meter() -> Arc<Meter> {
@@ -27,6 +28,16 @@ async fn spin(meter: Arc<Meter>, ticker: Arc<Ticker>, turns: u32) -> Vec<ThreadI
     };
     meter.drive(&ticker, guest).await;
     threads
+}
+
+/// Another guest on this thread, which has turn after turn and uses next to nothing.
+fn neighbour(share: &Arc<Share>) -> AbortOnDrop {
+    let task = spawn(share, meter(), async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+    AbortOnDrop(Some(task.abort_handle()))
 }
 
 fn ticker() -> Arc<Ticker> {
@@ -52,6 +63,7 @@ async fn short_work_stays_where_it_began() {
 async fn long_work_moves_and_its_runtime_stays_in_reach() {
     let pool = Pool::start(1).expect("threads");
     let share = pool.join("a", Weights::default());
+    let _neighbour = neighbour(&share);
     let (sender, threads) = oneshot::channel();
     let (meter, ticker) = (meter(), ticker());
     let spinning = spin(Arc::clone(&meter), ticker, 20);
@@ -70,9 +82,24 @@ async fn long_work_moves_and_its_runtime_stays_in_reach() {
 }
 
 #[tokio::test]
+async fn long_work_that_is_in_nobodys_way_stays() {
+    let pool = Pool::start(1).expect("threads");
+    let share = pool.join("a", Weights::default());
+    let (meter, ticker) = (meter(), ticker());
+    let (sender, threads) = oneshot::channel();
+    let spinning = spin(Arc::clone(&meter), ticker, 20);
+    spawn(&share, meter, async move {
+        let _ = sender.send(spinning.await);
+    });
+    let here = thread::current().id();
+    assert_eq!(threads.await.expect("it ran"), [here; 20]);
+}
+
+#[tokio::test]
 async fn what_counts_anew_comes_back() {
     let pool = Pool::start(1).expect("threads");
     let share = pool.join("a", Weights::default());
+    let _neighbour = neighbour(&share);
     let (meter, ticker) = (meter(), ticker());
     let (requests, mut arrived) = mpsc::channel::<u32>(1);
     let (sender, mut answers) = mpsc::channel(1);
@@ -113,6 +140,7 @@ async fn work_that_nobody_wants_ends_in_the_pool() {
     }
     let pool = Pool::start(1).expect("threads");
     let share = pool.join("a", Weights::default());
+    let _neighbour = neighbour(&share);
     let (meter, ticker) = (meter(), ticker());
     let gone = Arc::new(AtomicBool::new(false));
     let guard = Gone(Arc::clone(&gone));
@@ -138,6 +166,7 @@ async fn work_that_nobody_wants_ends_in_the_pool() {
 async fn a_panic_in_the_pool_is_its_callers_and_the_thread_goes_on() {
     let pool = Pool::start(1).expect("threads");
     let share = pool.join("a", Weights::default());
+    let _neighbour = neighbour(&share);
     let ticker = ticker();
     for _ in 0..2 {
         let meter = meter();

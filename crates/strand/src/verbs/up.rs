@@ -14,7 +14,6 @@ use crate::cli::UpArgs;
 use crate::report;
 
 pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
-    strand_engine::give_back_large_buffers();
     let telemetry = strand_telemetry::init(Format::Auto, "info")?;
     let apps = read_apps(args)?;
     // Before the long steps: a port that is taken, or a bucket that is not there, should be
