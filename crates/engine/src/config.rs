@@ -22,6 +22,9 @@ const STACK_KEEP_RESIDENT: usize = 32 << 10;
 /// Where the address space has no room for so many instances, there is no pool.
 const SMALLEST_POOL: u32 = 16;
 
+/// Tables for each instance.
+const TABLES: usize = 4;
+
 /// How the node wants the engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -123,7 +126,7 @@ pub(crate) fn build_engine(
 #[derive(Debug, PartialEq, Eq)]
 struct Kept {
     stack: usize,
-    tables: usize,
+    table: usize,
     memory: usize,
 }
 
@@ -132,11 +135,11 @@ impl Kept {
     /// changed, all of what is kept is zeroed each time, and tables are not worth as much.
     fn of(slot: usize, pagemap_scan: bool) -> Self {
         let stack = STACK_KEEP_RESIDENT.min(slot / 4);
-        let tables = (slot / 8).min(if pagemap_scan { 100 << 10 } else { 64 << 10 });
+        let table = (slot / 32).min(if pagemap_scan { 25 << 10 } else { 16 << 10 });
         Self {
             stack,
-            tables,
-            memory: slot - stack - tables,
+            table,
+            memory: slot - stack - TABLES * table,
         }
     }
 }
@@ -148,7 +151,7 @@ fn pool(settings: &Settings, instances: u32, pagemap_scan: bool) -> PoolingAlloc
         // A component made of several modules (an adapter, shims) holds several.
         .total_core_instances(instances.saturating_mul(8))
         .total_memories(instances)
-        .total_tables(instances.saturating_mul(4))
+        .total_tables(instances.saturating_mul(TABLES as u32))
         .total_stacks(instances)
         .max_memory_size(MEMORY_RESERVATION as usize)
         .table_elements(1 << 20)
@@ -162,7 +165,7 @@ fn pool(settings: &Settings, instances: u32, pagemap_scan: bool) -> PoolingAlloc
         .max_unused_warm_slots(settings.warm_slots.min(instances))
         .async_stack_keep_resident(kept.stack)
         .linear_memory_keep_resident(kept.memory)
-        .table_keep_resident(kept.tables)
+        .table_keep_resident(kept.table)
         .pagemap_scan(if pagemap_scan {
             wasmtime::Enabled::Yes
         } else {
@@ -191,12 +194,12 @@ mod tests {
         for slot in [0, 1, 4096, 128 << 10, 1152 << 10, 64 << 20] {
             for pagemap_scan in [false, true] {
                 let kept = Kept::of(slot, pagemap_scan);
-                assert_eq!(kept.stack + kept.tables + kept.memory, slot);
+                assert_eq!(kept.stack + TABLES * kept.table + kept.memory, slot);
             }
         }
         let kept = Kept {
             stack: 32 << 10,
-            tables: 100 << 10,
+            table: 25 << 10,
             memory: 1020 << 10,
         };
         assert_eq!(Kept::of(1152 << 10, true), kept);

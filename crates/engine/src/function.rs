@@ -219,9 +219,10 @@ impl Function {
     pub(crate) fn spawn(
         &self,
         meter: Arc<Meter>,
+        deadline: impl Fn() -> Instant + Send + Sync + 'static,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
-        pool::spawn(&self.share, meter, task)
+        pool::spawn(&self.share, meter, deadline, task)
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

@@ -60,8 +60,8 @@ pub(crate) enum Turn {
     Stop,
 }
 
-/// Counts one instance's CPU time. Only one thread touches it at a time; the
-/// atomics make that safe to say, not fast to share.
+/// Counts one instance's CPU time. One thread at a time counts, the one that polls the
+/// instance; others look at what was counted, or have it begin anew.
 #[derive(Debug)]
 pub(crate) struct Meter {
     limit: u64,
@@ -92,9 +92,10 @@ impl Meter {
         self.used.store(0, Relaxed);
     }
 
-    /// Whether half of the limit is used.
+    /// Whether half of the limit is used, the current poll not counted: that may be
+    /// another thread's, whose clock nobody can read here.
     pub(crate) fn is_half_used(&self) -> bool {
-        self.used.load(Relaxed).saturating_add(self.current_poll()) >= self.limit / 2
+        self.used.load(Relaxed) >= self.limit / 2
     }
 
     fn current_poll(&self) -> u64 {

@@ -7,7 +7,11 @@
 //! lower priority), where apps get their share by weight. One that has used a quantum
 //! moves already while threads of the pool have nothing to do, so that what a request
 //! has begun in parallel runs in parallel. One that is alone stays, however long it
-//! takes: between it and its client nothing has to go from thread to thread.
+//! takes, while nobody wants time of the pool: between it and its client nothing has to
+//! go from thread to thread.
+//!
+//! A task whose time is over, or that nobody wants any more, has its last turn before
+//! all others, so that its deadline holds and its place is free however full the pool is.
 //!
 //! What moves is the guest's task, between two polls. A stub stays behind, so that
 //! whoever ends the task or waits for its end need not know where it is, and the
@@ -19,12 +23,13 @@ mod fair;
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_task::Runnable;
 use tokio::runtime::Handle;
@@ -53,11 +58,24 @@ struct Shared {
     more: Condvar,
     /// Threads that wait for something to do.
     idle: AtomicUsize,
+    /// Tasks that have their turn here, or wait for it.
+    wanting: AtomicUsize,
+}
+
+/// What a task in the pool has with it.
+#[derive(Debug)]
+struct Ticket {
+    /// The runtime of the thread that it came from.
+    home: Handle,
+    /// Who it is charged to. Held, so that it is charged before its function is gone.
+    share: Arc<Share>,
+    /// Its time is over, or nobody wants it any more: its next turn only ends it.
+    ending: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct State {
-    queue: FairQueue<Runnable<Handle>>,
+    queue: FairQueue<Runnable<Ticket>>,
     stop: bool,
 }
 
@@ -107,6 +125,7 @@ impl Pool {
             }),
             more: Condvar::new(),
             idle: AtomicUsize::new(0),
+            wanting: AtomicUsize::new(0),
         });
         let pool = Self(Arc::clone(&shared));
         for index in 0..threads.max(1) {
@@ -134,24 +153,36 @@ impl Drop for Pool {
     }
 }
 
-/// Drives a guest's task to its end. `meter` counts what it uses.
+/// Drives a guest's task to its end. `meter` counts what it uses, and the task looks
+/// at `deadline` itself; it is asked so that a turn comes then.
 ///
 /// Must be called on a Tokio runtime. Whoever aborts what this gives back ends the
 /// task, wherever it runs.
-pub(crate) fn spawn<F>(share: &Arc<Share>, meter: Arc<Meter>, task: F) -> JoinHandle<()>
+pub(crate) fn spawn<F, D>(
+    share: &Arc<Share>,
+    meter: Arc<Meter>,
+    deadline: D,
+    task: F,
+) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,
+    D: Fn() -> Instant + Send + Sync + 'static,
 {
     let share = Arc::clone(share);
     let mut others = Others::since_now();
     tokio::spawn(async move {
         let mut task: Task = Box::pin(task);
         loop {
-            let in_the_way = || others.had_a_turn() && share.shared.takes(&meter);
+            let in_the_way = || {
+                // In any case: it counts turns. Where the pool has work, nobody runs long
+                // outside of it, for all shares are there.
+                let others_here = others.had_a_turn();
+                (others_here || share.shared.is_wanted()) && share.shared.takes(&meter)
+            };
             if poll_until(&mut task, in_the_way).await == Left::Nothing {
                 return;
             }
-            match share.run(Arc::clone(&meter), task).await {
+            match share.run(Arc::clone(&meter), &deadline, task).await {
                 Some(back) => task = back,
                 None => return,
             }
@@ -209,27 +240,101 @@ async fn poll_until(task: &mut Task, mut has_to_go: impl FnMut() -> bool) -> Lef
     .await
 }
 
+/// A guest's task; what panics while it is dropped is no more than its own.
+struct Dropped(Option<Task>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let task = self.0.take();
+        // Who has it dropped here would end the process.
+        if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
+            tracing::error!("the host failed while it cleaned up after a call");
+        }
+    }
+}
+
+/// Sees to it that a task which is to end has its last turn before all others.
+struct Ending<'a> {
+    share: &'a Share,
+    ending: Arc<AtomicBool>,
+    over: bool,
+}
+
+impl Ending<'_> {
+    fn begin(&self) {
+        if !self.ending.swap(true, Relaxed) {
+            let is_ending = |runnable: &Runnable<Ticket>| runnable.metadata().ending.load(Relaxed);
+            let mut state = self.share.shared.state();
+            state.queue.prefer(self.share.key, is_ending);
+        }
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.begin();
+        }
+    }
+}
+
 impl Share {
     /// Runs a task in the pool; gives it back when it is light again.
-    async fn run(self: &Arc<Self>, meter: Arc<Meter>, mut task: Task) -> Option<Task> {
-        let share = Arc::clone(self);
-        let schedule = move |runnable| share.shared.push(share.key, runnable);
-        let (runnable, task) = async_task::Builder::new()
+    async fn run(
+        self: &Arc<Self>,
+        meter: Arc<Meter>,
+        deadline: &(impl Fn() -> Instant + Sync),
+        task: Task,
+    ) -> Option<Task> {
+        // Dropped after the task is: what that has queued comes first.
+        let mut ending = Ending {
+            share: self,
+            ending: Arc::default(),
+            over: false,
+        };
+        let ticket = Ticket {
+            home: Handle::current(),
+            share: Arc::clone(self),
+            ending: Arc::clone(&ending.ending),
+        };
+        let mut held = Dropped(Some(task));
+        let (runnable, mut task) = async_task::Builder::new()
             // A panic is the guest's caller's to hear of, not the thread's.
             .propagate_panic(true)
-            .metadata(Handle::current())
+            .metadata(ticket)
             .spawn(
-                |_handle| async move {
+                |_ticket| async move {
+                    let Some(task) = &mut held.0 else {
+                        return None;
+                    };
                     // Its count begins anew when it serves the next request.
-                    match poll_until(&mut task, || meter.used() < QUANTUM).await {
+                    match poll_until(task, || meter.used() < QUANTUM).await {
                         Left::Nothing => None,
-                        Left::Unfinished => Some(task),
+                        Left::Unfinished => held.0.take(),
                     }
                 },
-                schedule,
+                |runnable: Runnable<Ticket>| {
+                    let shared = Arc::clone(&runnable.metadata().share.shared);
+                    shared.push(runnable);
+                },
             );
         runnable.schedule();
-        task.await
+        loop {
+            let end = deadline();
+            tokio::select! {
+                biased;
+                back = &mut task => {
+                    ending.over = true;
+                    return back;
+                }
+                () = tokio::time::sleep_until(end.into()), if !ending.ending.load(Relaxed) => {
+                    // Another one may have come meanwhile.
+                    if deadline() <= Instant::now() {
+                        ending.begin();
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -244,8 +349,21 @@ impl Shared {
         used >= HEAVY || (used >= QUANTUM && self.idle.load(Relaxed) > 0)
     }
 
-    fn push(&self, key: usize, runnable: Runnable<Handle>) {
-        self.state().queue.push(key, runnable);
+    /// Whether anybody wants a turn in the pool.
+    fn is_wanted(&self) -> bool {
+        self.wanting.load(Relaxed) > 0
+    }
+
+    fn push(&self, runnable: Runnable<Ticket>) {
+        let Ticket { share, ending, .. } = runnable.metadata();
+        let (key, is_ending) = (share.key, ending.load(Relaxed));
+        self.wanting.fetch_add(1, Relaxed);
+        let queue = &mut self.state().queue;
+        if is_ending {
+            queue.push_first(key, runnable);
+        } else {
+            queue.push(key, runnable);
+        }
         self.more.notify_one();
     }
 
@@ -256,17 +374,21 @@ impl Shared {
             tracing::warn!(%error, "long work cannot be given a lower priority");
         }
         while let Some((key, runnable)) = self.next() {
-            let home = runnable.metadata().clone();
-            let _entered = home.enter();
+            let Ticket { home, share, .. } = runnable.metadata();
+            let (home, share) = (home.clone(), Arc::clone(share));
+            let entered = home.enter();
             let before = thread_cpu_time();
             runnable.run();
             let used = thread_cpu_time().saturating_sub(before);
+            drop(entered);
+            self.wanting.fetch_sub(1, Relaxed);
             self.state().queue.charge(key, used);
+            drop(share);
         }
     }
 
     /// Waits for something to run; `None`: there will be no more.
-    fn next(&self) -> Option<(usize, Runnable<Handle>)> {
+    fn next(&self) -> Option<(usize, Runnable<Ticket>)> {
         let mut state = self.state();
         loop {
             if state.stop {

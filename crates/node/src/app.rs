@@ -161,11 +161,11 @@ pub(crate) struct Wasm {
 impl AppDir {
     /// Reads and checks an app's Directive and that the files it names are there.
     /// `bound` says which blob resources are bound to something else than their
-    /// folder for development.
+    /// folder for development, by the app's name and theirs.
     ///
     /// # Errors
     /// When the Directive cannot be read or has errors.
-    pub fn read(dir: &Path, bound: &dyn Fn(&str) -> bool) -> Result<Self, AppError> {
+    pub fn read(dir: &Path, bound: &dyn Fn(&str, &str) -> bool) -> Result<Self, AppError> {
         let Parsed {
             path,
             text,
@@ -210,7 +210,7 @@ impl AppDir {
             text,
             directive,
             mut problems,
-        } = read_directive(dir, &|_| false)?;
+        } = read_directive(dir, &|_, _| false)?;
         let mut unbuilt = Vec::new();
         if let Some(directive) = directive {
             let app = Self {
@@ -448,7 +448,7 @@ pub fn facts(inspection: &Inspection) -> ComponentFacts {
 }
 
 /// Reads the Directive in a folder, and looks whether the files that it names are there.
-fn read_directive(dir: &Path, bound: &dyn Fn(&str) -> bool) -> Result<Parsed, AppError> {
+fn read_directive(dir: &Path, bound: &dyn Fn(&str, &str) -> bool) -> Result<Parsed, AppError> {
     let path = dir.join(DIRECTIVE_FILE);
     let text = read_text(&path, MAX_BYTES as u64).map_err(|source| AppError::Read {
         path: path.clone(),
@@ -465,7 +465,7 @@ fn read_directive(dir: &Path, bound: &dyn Fn(&str) -> bool) -> Result<Parsed, Ap
                 .field
                 .strip_prefix("spec.resources.blobs.")
                 .and_then(|rest| rest.strip_suffix(".dev"));
-            !bucket.is_some_and(bound)
+            !bucket.is_some_and(|bucket| bound(&directive.name, bucket))
         }));
         Diagnostic::sort(&mut problems);
         Diagnostic::shorten(&mut problems);

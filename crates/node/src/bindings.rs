@@ -50,6 +50,13 @@ pub enum BindingError {
     Location(String),
 }
 
+impl Binding {
+    /// Whether it is of an app's resource, as far as it says.
+    pub fn is_of(&self, app: &str) -> bool {
+        self.app.as_deref().is_none_or(|of| of == app)
+    }
+}
+
 impl FromStr for Binding {
     type Err = BindingError;
 
@@ -108,7 +115,7 @@ pub(crate) type Bindings = BTreeMap<String, BlobLocation>;
 pub(crate) fn of_app(bindings: &[Binding], app: &str) -> Bindings {
     bindings
         .iter()
-        .filter(|binding| binding.app.as_deref().is_none_or(|of| of == app))
+        .filter(|binding| binding.is_of(app))
         .map(|binding| (binding.name.clone(), binding.location.clone()))
         .collect()
 }

@@ -12,6 +12,10 @@ use strand_engine::{MemoryBudget, give_back_free_pages};
 /// before held is there twice.
 const INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long it is left alone after that: functions that take and leave much memory look
+/// like a flood after each call.
+const REST: Duration = Duration::from_secs(1);
+
 /// Bytes by which the use has to have fallen to be worth the while.
 const WORTH: u64 = 32 << 20;
 
@@ -42,6 +46,7 @@ pub(crate) async fn watch(budget: Arc<MemoryBudget>) {
         if ebb.has_come(budget.take_peak(), budget.used()) {
             // It takes its time. A panic there would be reported, and the next one may do.
             let _ = tokio::task::spawn_blocking(give_back_free_pages).await;
+            tokio::time::sleep(REST).await;
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct FairQueue<T> {
     functions: Slab<Function<T>>,
     /// Apps with something that waits.
     ready: Line,
+    /// What goes before all that.
+    first: VecDeque<(usize, T)>,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,10 @@ impl Line {
         Some(key)
     }
 
+    fn leave(&mut self, key: usize, clock: &Clock) {
+        self.by_clock.remove(&(clock.had, key));
+    }
+
     /// Sets a clock, whether it stands in this line or not.
     fn set(&mut self, key: usize, clock: &mut Clock, had: u64) {
         if self.by_clock.remove(&(clock.had, key)) {
@@ -98,6 +104,7 @@ impl<T> Default for FairQueue<T> {
             names: HashMap::new(),
             functions: Slab::new(),
             ready: Line::default(),
+            first: VecDeque::new(),
         }
     }
 }
@@ -154,9 +161,41 @@ impl<T> FairQueue<T> {
         }
     }
 
+    /// Has something go before all others.
+    pub(super) fn push_first(&mut self, key: usize, item: T) {
+        self.first.push_back((key, item));
+    }
+
+    /// Has what waits of a function and is `preferred` go before all others.
+    pub(super) fn prefer(&mut self, key: usize, preferred: impl Fn(&T) -> bool) {
+        let function = &mut self.functions[key];
+        let (first, rest): (VecDeque<T>, VecDeque<T>) =
+            function.waiting.drain(..).partition(preferred);
+        self.first.extend(first.into_iter().map(|item| (key, item)));
+        function.waiting = rest;
+        // Nobody stands in a line for nothing.
+        if function.waiting.is_empty() {
+            let app = &mut self.apps[function.app];
+            app.ready.leave(key, &function.clock);
+            if app.ready.by_clock.is_empty() {
+                self.ready.leave(function.app, &app.clock);
+            }
+        }
+    }
+
     /// Takes what is next. Its app and function are charged a quantum; what it was more or
     /// less is for [`charge`](Self::charge).
     pub(super) fn pop(&mut self) -> Option<(usize, T)> {
+        if let Some((key, item)) = self.first.pop_front() {
+            // Charged as all are; nobody stands in line for it.
+            let function = &mut self.functions[key];
+            let app = &mut self.apps[function.app];
+            let had = function.clock.had + function.clock.units(QUANTUM);
+            app.ready.set(key, &mut function.clock, had);
+            let had = app.clock.had + app.clock.units(QUANTUM);
+            self.ready.set(function.app, &mut app.clock, had);
+            return Some((key, item));
+        }
         let app_key = self.ready.first()?;
         let app = &mut self.apps[app_key];
         let key = app.ready.first()?;
@@ -318,6 +357,29 @@ mod tests {
             .collect();
         assert_eq!(order, [0, 1, 2]);
         assert!(queue.pop().is_none());
+    }
+
+    #[test]
+    fn what_is_preferred_comes_first_and_nothing_twice() {
+        let mut queue = queue(&[("a", 100, 100), ("a", 100, 100), ("b", 100, 100)]);
+        for (key, item) in [(0, 1), (0, 2), (0, 3), (1, 4), (2, 5)] {
+            queue.push(key, item);
+        }
+        queue.prefer(0, |item| item % 2 == 1);
+        queue.prefer(2, |_| true);
+        queue.prefer(1, |_| false);
+        queue.push_first(1, 6);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order[..4], [(0, 1), (0, 3), (2, 5), (1, 6)]);
+        let mut rest = order[4..].to_vec();
+        rest.sort_unstable();
+        assert_eq!(rest, [(0, 2), (1, 4)]);
+        // And again as before.
+        queue.push(2, 7);
+        queue.push(0, 8);
+        let mut rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        rest.sort_unstable();
+        assert_eq!(rest, [(0, 8), (2, 7)]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 use std::time::Instant;
@@ -32,12 +33,16 @@ async fn spin(meter: Arc<Meter>, ticker: Arc<Ticker>, turns: u32) -> Vec<ThreadI
 
 /// Another guest on this thread, which has turn after turn and uses next to nothing.
 fn neighbour(share: &Arc<Share>) -> AbortOnDrop {
-    let task = spawn(share, meter(), async {
+    let task = spawn(share, meter(), far, async {
         loop {
             tokio::task::yield_now().await;
         }
     });
     AbortOnDrop(Some(task.abort_handle()))
+}
+
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(60)
 }
 
 fn ticker() -> Arc<Ticker> {
@@ -52,7 +57,7 @@ async fn short_work_stays_where_it_began() {
     let (sender, threads) = oneshot::channel();
     let (meter, ticker) = (meter(), ticker());
     let task = spin(Arc::clone(&meter), ticker, 0);
-    spawn(&share, meter, async move {
+    spawn(&share, meter, far, async move {
         let _ = sender.send(thread::current().id());
         let _ = task.await;
     });
@@ -67,7 +72,7 @@ async fn long_work_moves_and_its_runtime_stays_in_reach() {
     let (sender, threads) = oneshot::channel();
     let (meter, ticker) = (meter(), ticker());
     let spinning = spin(Arc::clone(&meter), ticker, 20);
-    let task = spawn(&share, meter, async move {
+    let task = spawn(&share, meter, far, async move {
         let threads = spinning.await;
         // Timers and tasks of the runtime that it came from.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -88,7 +93,7 @@ async fn long_work_that_is_in_nobodys_way_stays() {
     let (meter, ticker) = (meter(), ticker());
     let (sender, threads) = oneshot::channel();
     let spinning = spin(Arc::clone(&meter), ticker, 20);
-    spawn(&share, meter, async move {
+    spawn(&share, meter, far, async move {
         let _ = sender.send(spinning.await);
     });
     let here = thread::current().id();
@@ -104,7 +109,7 @@ async fn what_counts_anew_comes_back() {
     let (requests, mut arrived) = mpsc::channel::<u32>(1);
     let (sender, mut answers) = mpsc::channel(1);
     let served = Arc::clone(&meter);
-    spawn(&share, Arc::clone(&meter), async move {
+    spawn(&share, Arc::clone(&meter), far, async move {
         while let Some(turns) = arrived.recv().await {
             spin(Arc::clone(&served), Arc::clone(&ticker), turns).await;
             let _ = sender.send(thread::current().id()).await;
@@ -132,8 +137,8 @@ async fn what_counts_anew_comes_back() {
 
 #[tokio::test]
 async fn work_that_nobody_wants_ends_in_the_pool() {
-    struct Gone(Arc<AtomicBool>);
-    impl Drop for Gone {
+    struct Ended(Arc<AtomicBool>);
+    impl Drop for Ended {
         fn drop(&mut self) {
             self.0.store(true, Ordering::SeqCst);
         }
@@ -143,9 +148,9 @@ async fn work_that_nobody_wants_ends_in_the_pool() {
     let _neighbour = neighbour(&share);
     let (meter, ticker) = (meter(), ticker());
     let gone = Arc::new(AtomicBool::new(false));
-    let guard = Gone(Arc::clone(&gone));
+    let guard = Ended(Arc::clone(&gone));
     let (sender, mut turns) = mpsc::unbounded_channel();
-    let task = spawn(&share, Arc::clone(&meter), async move {
+    let task = spawn(&share, Arc::clone(&meter), far, async move {
         let _guard = guard;
         loop {
             spin(Arc::clone(&meter), Arc::clone(&ticker), 1).await;
@@ -171,7 +176,7 @@ async fn a_panic_in_the_pool_is_its_callers_and_the_thread_goes_on() {
     for _ in 0..2 {
         let meter = meter();
         let spinning = spin(Arc::clone(&meter), Arc::clone(&ticker), 20);
-        let task = spawn(&share, meter, async move {
+        let task = spawn(&share, meter, far, async move {
             let _ = AssertUnwindSafe(spinning).await;
             std::panic::resume_unwind(Box::new("on purpose"));
         });
@@ -189,7 +194,7 @@ async fn whats_begun_at_once_runs_at_once() {
             let meter = meter();
             let spinning = spin(Arc::clone(&meter), Arc::clone(&ticker), 30);
             let (sender, threads) = oneshot::channel();
-            spawn(&share, meter, async move {
+            spawn(&share, meter, far, async move {
                 let _ = sender.send(spinning.await);
             });
             threads
@@ -200,4 +205,97 @@ async fn whats_begun_at_once_runs_at_once() {
         threads.extend(task.await.expect("it ran"));
     }
     assert_eq!(threads.len(), 3, "this thread and both of the pool");
+}
+
+/// What happened in the pool, in order.
+type Happened = Arc<Mutex<Vec<&'static str>>>;
+
+/// Says so when it is gone.
+struct Gone(Happened);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.lock().expect("no panic").push("victim");
+    }
+}
+
+/// Lets one task of the pool end while others wait there before it.
+async fn what_happens_first(end: Duration, abort: bool) -> &'static str {
+    let pool = Pool::start(1).expect("threads");
+    let share = pool.join("a", Weights::default());
+    let _neighbour = neighbour(&share);
+    let ticker = ticker();
+    let happened = Happened::default();
+    // Holds the thread of the pool.
+    let (blocked, is_blocked) = oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let own = meter();
+    let spinning = spin(Arc::clone(&own), Arc::clone(&ticker), 20);
+    spawn(&share, own, far, async move {
+        spinning.await;
+        let _ = blocked.send(());
+        let _ = released.recv();
+    });
+    is_blocked.await.expect("it runs");
+    let wanting = async |count| {
+        while pool.0.wanting.load(Relaxed) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut others = Vec::new();
+    for waiting in 2..5 {
+        let (own, ticker, happened) = (meter(), Arc::clone(&ticker), Arc::clone(&happened));
+        let here = thread::current().id();
+        let task = spawn(&share, Arc::clone(&own), far, async move {
+            loop {
+                let threads = spin(Arc::clone(&own), Arc::clone(&ticker), 1).await;
+                if threads != [here] {
+                    happened.lock().expect("no panic").push("another");
+                }
+            }
+        });
+        others.push(AbortOnDrop(Some(task.abort_handle())));
+        wanting(waiting).await;
+    }
+    let (own, gone) = (meter(), Gone(Arc::clone(&happened)));
+    let deadline = Instant::now() + end;
+    let victim = spawn(&share, Arc::clone(&own), move || deadline, async move {
+        let _gone = gone;
+        while Instant::now() < deadline {
+            spin(Arc::clone(&own), Arc::clone(&ticker), 1).await;
+        }
+    });
+    wanting(5).await;
+    if abort {
+        victim.abort();
+    }
+    // Its end, or the stub's.
+    let _ = victim_or(deadline, victim).await;
+    release.send(()).expect("it waits");
+    loop {
+        if let Some(first) = happened.lock().expect("no panic").first() {
+            return first;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until a stub has noticed what is to happen.
+async fn victim_or(deadline: Instant, stub: JoinHandle<()>) -> Result<(), tokio::task::JoinError> {
+    tokio::select! {
+        ended = stub => ended,
+        () = tokio::time::sleep_until((deadline + Duration::from_millis(50)).into()) => Ok(()),
+    }
+}
+
+#[tokio::test]
+async fn what_is_to_end_has_its_last_turn_before_all_others() {
+    assert_eq!(
+        what_happens_first(Duration::from_millis(300), false).await,
+        "victim"
+    );
+    assert_eq!(
+        what_happens_first(Duration::from_secs(60), true).await,
+        "victim"
+    );
 }

@@ -113,6 +113,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     let (head, head_receiver) = oneshot::channel();
     let outcome = Arc::clone(&job.outcome);
     let is_head = job.request.method() == Method::HEAD;
+    let deadline = job.info.deadline;
     let Some(handler) = function.http02() else {
         return Err(Problem::host_fault("the function is of another world"));
     };
@@ -126,7 +127,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
         None => Meter::new(function.limits().cpu),
     };
     let serving = serve(Arc::clone(function), job, idle, Arc::clone(&meter), head);
-    let task = function.spawn(meter, serving);
+    let task = function.spawn(meter, move || deadline, serving);
     answer(head_receiver, is_head, task, outcome).await
 }
 

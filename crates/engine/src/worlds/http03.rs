@@ -146,7 +146,8 @@ fn start(function: &Arc<Function>, handler: &Handler, reuse: Reuse, first: Accep
         Arc::clone(&meter),
         info,
     );
-    let task = function.spawn(meter, working);
+    let clock = Arc::clone(&instance);
+    let task = function.spawn(meter, move || clock.next_end(), working);
     instance.set_abort_handle(task.abort_handle());
     seat
 }

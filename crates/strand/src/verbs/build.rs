@@ -10,7 +10,7 @@ use crate::cli::AppArgs;
 use crate::report;
 
 pub(crate) fn build(args: &AppArgs) -> Result<ExitCode> {
-    let app = AppDir::read(&args.dir, &|_| true)?;
+    let app = AppDir::read(&args.dir, &|_, _| true)?;
     report::warnings(&app, app.warnings());
     build_functions(&app)?;
     let (problems, _) = app.check_components();

@@ -11,9 +11,10 @@ pub(crate) mod up;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use strand_compiler::{ChildLimits, child_main};
-use strand_node::{AppDir, Host, HostOptions, NodeConfig, StateDir};
+use strand_directive::near;
+use strand_node::{AppDir, Binding, Host, HostOptions, NodeConfig, StateDir};
 
 use crate::cli::{CompileChildArgs, NodeArgs};
 
@@ -29,9 +30,29 @@ pub(crate) fn compile_child(args: &CompileChildArgs) -> ExitCode {
 
 /// Reads an app's Directive for a node with these bindings.
 fn read_app(dir: &Path, args: &NodeArgs) -> Result<AppDir> {
-    // Whose they are is known only when it is read.
-    let bound = |name: &str| args.bindings.iter().any(|binding| binding.name == name);
+    let bound = |app: &str, name: &str| {
+        let is_it = |binding: &Binding| binding.is_of(app) && binding.name == name;
+        args.bindings.iter().any(is_it)
+    };
     Ok(AppDir::read(dir, &bound)?.bound(&args.bindings))
+}
+
+/// Refuses bindings of apps that are not among those.
+fn check_bound_apps(bindings: &[Binding], apps: &[&str]) -> Result<()> {
+    for binding in bindings {
+        if let Some(app) = binding.app.as_deref()
+            && !apps.contains(&app)
+        {
+            let guess = near(app, apps.iter().copied())
+                .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+            bail!(
+                "`--bind {app}/blobs.{}=…`: there is no app `{app}`{guess} (there is {})",
+                binding.name,
+                apps.join(", ")
+            );
+        }
+    }
+    Ok(())
 }
 
 fn open_host(args: &NodeArgs) -> Result<Host> {

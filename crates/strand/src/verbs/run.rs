@@ -23,6 +23,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let _telemetry = strand_telemetry::init(Format::Auto, "warn,guest=trace")?;
     let app = super::read_app(&args.dir, &args.node)?;
     let directive = app.directive();
+    super::check_bound_apps(&args.node.bindings, &[&directive.name])?;
     if !directive.functions.contains_key(&args.function) {
         let names: Vec<_> = directive.functions.keys().map(String::as_str).collect();
         let guess = near(&args.function, names.iter().copied())

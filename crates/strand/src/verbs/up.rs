@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use strand_directive::near;
 use strand_node::{AppDir, LoadedApp, Node, listen};
 use strand_telemetry::Format;
 use tokio::signal::unix::{SignalKind, signal};
@@ -96,23 +95,17 @@ fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
         .iter()
         .map(|app| app.directive().name.as_str())
         .collect();
-    for binding in &args.node.bindings {
+    super::check_bound_apps(&args.node.bindings, &names)?;
+    let without = args
+        .node
+        .bindings
+        .iter()
+        .find(|binding| binding.app.is_none());
+    if let (Some(binding), [first, _, ..]) = (without, names.as_slice()) {
         let resource = &binding.name;
-        match &binding.app {
-            None if apps.len() > 1 => bail!(
-                "`--bind blobs.{resource}=…`: say of which app, as in `--bind {}/blobs.{resource}=…`",
-                names[0]
-            ),
-            Some(app) if !names.contains(&app.as_str()) => {
-                let guess = near(app, names.iter().copied())
-                    .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-                bail!(
-                    "`--bind {app}/blobs.{resource}=…`: there is no app `{app}`{guess} (there is {})",
-                    names.join(", ")
-                );
-            }
-            _ => {}
-        }
+        bail!(
+            "`--bind blobs.{resource}=…`: say of which app, as in `--bind {first}/blobs.{resource}=…`"
+        );
     }
     Ok(apps)
 }

@@ -100,6 +100,13 @@ impl Work {
         self.params
             .check()
             .map_err(|error| Problem::bad_request(error.name, error.to_string()))?;
+        if self
+            .pairs
+            .is_some_and(|pairs| pairs > u64::from(self.params.pairs))
+        {
+            let detail = "a sequence has no more pairs than there are";
+            return Err(Problem::bad_request("pairs", detail));
+        }
         let windows = self.grid().windows();
         let end = Place::before(windows);
         // More windows than a unit has would take more memory than there is.
@@ -137,6 +144,7 @@ mod tests {
             pairs: Some(5000),
             mates: Mates::Second,
             params: Params {
+                pairs: 100_000_000,
                 error: 0.1 + 0.2,
                 ..Params::default()
             },
@@ -172,6 +180,12 @@ mod tests {
         let mut long = work.clone();
         long.entry.length = 1 << 40;
         assert!(Work::parse(&long.target(&(at(0, 0)..at(1, 0)))).is_err());
+        let many = Work {
+            pairs: Some(100_000_001),
+            ..work.clone()
+        };
+        let problem = Work::parse(&many.target(&(at(0, 0)..at(1, 0)))).expect_err("too many");
+        assert_eq!(problem.field.as_deref(), Some("pairs"));
         let mut wrong = work;
         wrong.params.error = 2.0;
         let problem = Work::parse(&wrong.target(&(at(0, 0)..at(1, 0)))).expect_err("no rate");

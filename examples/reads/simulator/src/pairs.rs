@@ -11,9 +11,9 @@ use crate::rng::{Chance, Rng};
 use crate::sequence::Sequence;
 use crate::text::{push_decimal, push_hexadecimal};
 
-/// Times that a pair is drawn, if a read of it has too many N each time in a row; then it is left
+/// Times that wgsim draws a pair, if a read of it has too many N each time in a row; then it is left
 /// out.
-const AMBIGUOUS_TRIES: u32 = 1001;
+pub(crate) const AMBIGUOUS_TRIES: u32 = 1001;
 
 /// Times that a place for a pair is sought before giving up. wgsim would seek for ever; a sequence
 /// that is nearly all deleted never has one.
@@ -63,6 +63,8 @@ pub struct Template<'a> {
     pub(crate) diploid: &'a Diploid,
     /// Where the pairs lie.
     pub(crate) stretch: Stretch,
+    /// Times that a pair is drawn which has too many N, before it is left out.
+    pub(crate) ambiguous_tries: u32,
 }
 
 impl<'a> Template<'a> {
@@ -73,6 +75,7 @@ impl<'a> Template<'a> {
             sequence,
             diploid,
             stretch: Stretch::whole(sequence),
+            ambiguous_tries: AMBIGUOUS_TRIES,
         }
     }
 }
@@ -185,7 +188,7 @@ impl<'a> Pairs<'a> {
                 return Ok(Some(flip));
             }
             ambiguous += 1;
-            if ambiguous >= AMBIGUOUS_TRIES {
+            if ambiguous >= self.template.ambiguous_tries {
                 return Ok(None);
             }
         }

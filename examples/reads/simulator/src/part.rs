@@ -45,21 +45,18 @@ impl<'a> Part<'a> {
         rng(&self.grid, Stream::Reads, place)
     }
 
-    /// A batch of pairs: none where the window is N and nothing else.
+    /// A batch of pairs. Those that fall on N are left out, and not drawn again: elsewhere in the window
+    /// they would lie more densely than in its neighbours.
     pub fn pairs<'b>(&'b self, place: Place, mates: Mates, rng: &'b mut Rng) -> Pairs<'b> {
         let bases = self.grid.bases(place.window);
-        let part = within(&self.held, &bases);
-        let is_blank = self.sequence.n().next(part.start, part.end, false) >= part.end;
-        let mut pairs = self.grid.batch_pairs(place);
-        if is_blank {
-            pairs.end = pairs.start;
-        }
+        let pairs = self.grid.batch_pairs(place);
         let reach = Grid::reach(self.grid.params);
         let template = Template {
             name: self.grid.name,
             sequence: self.sequence,
             diploid: &self.diploid,
             stretch: Stretch::of_window(self.grid.length, &bases, reach, &self.held),
+            ambiguous_tries: 1,
         };
         Pairs::new(template, pairs, self.grid.params, mates, rng)
     }

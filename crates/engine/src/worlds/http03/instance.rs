@@ -274,6 +274,13 @@ impl Instance {
         }
     }
 
+    /// When the next request's time is over, or all that there is.
+    pub(super) fn next_end(&self) -> Instant {
+        let state = self.state();
+        let ends = state.live.iter().map(|live| live.deadline);
+        ends.min().unwrap_or(state.latest)
+    }
+
     /// What the clock says. A caller that takes its answer too slowly loses it: that
     /// is no fault of the guest's, and none of the others'.
     pub(super) fn look_at_clock(&self, now: Instant) -> Clock {

@@ -24,14 +24,47 @@ fn serve(incoming: Request, responder: Responder) -> Result<(), Broken> {
         Err(problem) => return answer::problem(responder, &incoming, problem),
     };
     let part = Part::new(work.grid(), &sequence, held);
-    let mut answer = responder.start(200, &[("content-type", "application/octet-stream")])?;
-    match simulate(&work, &part, unit, &mut answer)? {
-        Ok(()) => answer.finish(),
-        Err(problem) => {
-            eprintln!("{}", problem.detail);
-            // Dropping the answer without its end aborts it.
-            Ok(())
+    let mut out = Out {
+        responder: Some(responder),
+        answer: None,
+        collected: Vec::with_capacity(2 * PIECE),
+    };
+    match simulate(&work, &part, unit, &mut out)? {
+        Ok(()) => out.finish(),
+        Err(problem) => match out.responder {
+            Some(responder) => answer::problem(responder, &incoming, problem),
+            None => {
+                eprintln!("{}", problem.detail);
+                // Dropping the answer without its end aborts it.
+                Ok(())
+            }
+        },
+    }
+}
+
+/// The answer. It begins with its first bytes, so that what goes wrong before can still be told.
+struct Out {
+    responder: Option<Responder>,
+    answer: Option<Answer>,
+    collected: Vec<u8>,
+}
+
+impl Out {
+    fn send(&mut self) -> Result<(), Broken> {
+        if let Some(responder) = self.responder.take() {
+            let fields = [("content-type", "application/octet-stream")];
+            self.answer = Some(responder.start(200, &fields)?);
         }
+        if let Some(answer) = &mut self.answer {
+            answer.write_all(&self.collected)?;
+        }
+        self.collected.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), Broken> {
+        self.send()?;
+        self.answer.map_or(Ok(()), Answer::finish)
     }
 }
 
@@ -56,33 +89,26 @@ fn simulate(
     work: &Work,
     part: &Part<'_>,
     unit: Range<Place>,
-    answer: &mut Answer,
+    out: &mut Out,
 ) -> Result<Result<(), Problem>, Broken> {
-    let mut out = Vec::with_capacity(2 * PIECE);
     for place in work.grid().places(unit) {
         if work.pairs.is_none() {
             let mut rows = part.rows(place.window);
-            while rows.fill(&mut out, PIECE) {
-                answer.write_all(&out)?;
-                out.clear();
+            while rows.fill(&mut out.collected, PIECE) {
+                out.send()?;
             }
             continue;
         }
         let mut rng = part.rng(place);
         let mut pairs = part.pairs(place, work.mates, &mut rng);
         loop {
-            let more = match pairs.fill(&mut out, PIECE) {
-                Ok(more) => more,
+            match pairs.fill(&mut out.collected, PIECE) {
+                Ok(true) => out.send()?,
+                Ok(false) => break,
                 Err(stuck) => return Ok(Err(Problem::bad_request("distance", stuck.to_string()))),
-            };
-            if !more {
-                break;
             }
-            answer.write_all(&out)?;
-            out.clear();
         }
     }
-    answer.write_all(&out)?;
     Ok(Ok(()))
 }
 
