@@ -108,18 +108,25 @@ fn the_tests_that_are_named_are_there() {
     let mut named = 0;
     for name in table.split('`').skip(1).step_by(2) {
         let parts: Vec<&str> = name.split("::").collect();
-        let (folder, test) = match parts[..] {
-            [file, test] => (format!("tests/tests/{file}.rs"), test),
-            [krate, module, "tests", test] => (format!("crates/{krate}/src/{module}.rs"), test),
+        let (files, test) = match &parts[..] {
+            [file, test] => (vec![format!("tests/tests/{file}.rs")], test),
+            [krate, modules @ .., "tests", test] => {
+                let module = format!("crates/{krate}/src/{}", modules.join("/"));
+                let files = vec![format!("{module}.rs"), format!("{module}/tests.rs")];
+                (files, test)
+            }
             _ => continue,
         };
-        let Ok(source) = fs::read_to_string(root.join(&folder)) else {
+        let read = |file: &String| fs::read_to_string(root.join(file)).ok();
+        let sources: Vec<_> = files.iter().filter_map(read).collect();
+        if sources.is_empty() {
             continue;
-        };
+        }
         named += 1;
+        let is_there = |source: &String| source.contains(&format!("fn {test}("));
         assert!(
-            source.contains(&format!("fn {test}(")),
-            "`{name}`: there is no such test in {folder}"
+            sources.iter().any(is_there),
+            "`{name}`: there is no such test in {files:?}"
         );
     }
     assert!(named >= 15, "{named} tests are named");
