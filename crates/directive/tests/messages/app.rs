@@ -361,6 +361,8 @@ fn hosts_are_names_or_all_below_one() {
           `hosts` must be a list, found the text `a.example`
     "#]],
     );
+    let most: Vec<_> = (0..100).map(|k| format!("h{k}")).collect();
+    assert_eq!(hosts(&format!("[{}]", most.join(", "))), most);
     let many: Vec<_> = (0..101).map(|k| format!("h{k}")).collect();
     check(
         &app(&format!("hosts: [{}]", many.join(", "))),
