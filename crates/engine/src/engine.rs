@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::component::Component;
 
 use crate::artifact::Artifact;
+use crate::background::Background;
 use crate::budget::MemoryBudget;
 use crate::config::{Allocation, Settings, build_engine};
-use crate::pool::Pool;
 use crate::problem::{Limit, Problem};
 use crate::ticker::Ticker;
 use crate::world::{Interfaces, interfaces};
@@ -32,7 +32,7 @@ pub enum EngineError {
 pub struct Engine {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) ticker: Ticker,
-    pub(crate) pool: Pool,
+    pub(crate) background: Background,
     pub(crate) budget: Arc<MemoryBudget>,
     live: Arc<AtomicU64>,
     instances: u32,
@@ -58,7 +58,7 @@ impl Engine {
             build_engine(settings).map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
         Ok(Arc::new(Self {
             ticker: Ticker::start(&wasm)?,
-            pool: Pool::start(settings.threads)?,
+            background: Background::start(settings.threads)?,
             wasm,
             budget: MemoryBudget::new(settings.memory_budget),
             live: Arc::default(),

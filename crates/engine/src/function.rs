@@ -10,6 +10,7 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::{p2, p3};
 
 use crate::admission::{Admission, Permit};
+use crate::background::{self, Share, Weights};
 use crate::call::{Body, Call, CommandLine, FunctionId, RequestId};
 use crate::cell::{Failure, new_store, problem_of};
 use crate::ctx::{CallInfo, Capability, Ctx};
@@ -18,7 +19,6 @@ use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::outcome::{Outcome, limit_body};
 use crate::outgoing::Callees;
-use crate::pool::{self, Share, Weights};
 use crate::problem::Problem;
 use crate::world::World;
 use crate::worlds::{command, http02, http03, task};
@@ -122,7 +122,7 @@ impl Function {
         Ok(Self {
             engine: Arc::clone(engine),
             admission: Admission::new(&spec.limits),
-            share: engine.pool.join(&spec.id.app, spec.weights),
+            share: engine.background.join(&spec.id.app, spec.weights),
             id: spec.id,
             limits: spec.limits,
             reuse: spec.reuse,
@@ -215,14 +215,14 @@ impl Function {
         }
     }
 
-    /// Drives a guest's task, here or in the pool.
+    /// Drives a guest's task, here or in the background.
     pub(crate) fn spawn(
         &self,
         meter: Arc<Meter>,
         deadline: impl Fn() -> Instant + Send + Sync + 'static,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
-        pool::spawn(&self.share, meter, deadline, task)
+        background::spawn(&self.share, meter, deadline, task)
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

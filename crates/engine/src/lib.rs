@@ -7,6 +7,7 @@
 
 mod admission;
 mod artifact;
+mod background;
 mod budget;
 mod call;
 mod cell;
@@ -19,7 +20,6 @@ mod mapping;
 mod meter;
 mod outcome;
 mod outgoing;
-mod pool;
 mod problem;
 mod stdio;
 mod ticker;
@@ -27,6 +27,7 @@ mod world;
 mod worlds;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, Identity};
+pub use background::Weights;
 pub use budget::{MemoryBudget, Reservation};
 pub use call::{Answer, Body, BodyError, Call, CommandLine, Dispatch, FunctionId, RequestId};
 pub use config::{Allocation, Settings, base_config};
@@ -36,6 +37,5 @@ pub use function::{Function, FunctionSpec, LoadError, Reuse};
 pub use limits::{Limits, format_bytes};
 pub use mapping::give_back_free_pages;
 pub use outgoing::{Callees, FUNCTION_DOMAIN, Outgoing, OutgoingAnswer, REQUEST_ID};
-pub use pool::Weights;
 pub use problem::{Kind, Limit, Problem};
 pub use world::{Interfaces, World};

@@ -3,19 +3,19 @@
 //! A call begins on the thread of its connection, and most end there: nothing is
 //! handed over, and a short request waits for others of its thread for a quantum
 //! each at most. A guest that has used [`HEAVY`] of CPU time, and is in the way of
-//! other guests on its thread, moves to a pool of threads that yield to the others (a
-//! lower priority), where apps get their share by weight. One that has used a quantum
-//! moves already while threads of the pool have nothing to do, so that what a request
-//! has begun in parallel runs in parallel. One that is alone stays, however long it
-//! takes, while nobody wants time of the pool: between it and its client nothing has to
-//! go from thread to thread.
+//! other guests on its thread, moves to the background: threads that yield to the others
+//! (a lower priority), where apps get their share by weight. One that has used a quantum
+//! moves already while threads there have nothing to do, so that what a request has begun
+//! in parallel runs in parallel. One that is alone stays, however long it takes, while
+//! nobody wants time in the background: between it and its client nothing has to go from
+//! thread to thread.
 //!
-//! A task whose time is over, or that nobody wants any more, has its last turn before
-//! all others, so that its deadline holds and its place is free however full the pool is.
+//! A task whose time is over, or that nobody wants any more, has its next turn before all
+//! others, so that its deadline holds and its place is free however much there is to do.
 //!
 //! What moves is the guest's task, between two polls. A stub stays behind, so that
 //! whoever ends the task or waits for its end need not know where it is, and the
-//! pool's threads enter the runtime of the thread that it came from, so that its
+//! background's threads enter the runtime of the thread that it came from, so that its
 //! timers and connections stay there.
 
 mod fair;
@@ -38,19 +38,23 @@ use tokio::task::JoinHandle;
 use crate::meter::{Meter, QUANTUM, thread_cpu_time};
 use fair::FairQueue;
 
-/// CPU time from which on a guest runs in the pool.
+/// CPU time from which on a guest runs in the background.
 const HEAVY: Duration = Duration::from_millis(4);
 
-/// How much the pool's threads yield to the others: with this, a thread gets a tenth
-/// of the time of one that does not yield, where the two compete.
+/// How much its threads yield to the others: with this, a thread gets a tenth of the time
+/// of one that does not yield, where the two compete.
 const NICE: i32 = 10;
+
+/// How long after a turn that came before all others the next one may, for a task that goes
+/// on.
+const HURRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// A guest's task.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The threads for what is heavy.
 #[derive(Debug)]
-pub(crate) struct Pool(Arc<Shared>);
+pub(crate) struct Background(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -62,15 +66,15 @@ struct Shared {
     wanting: AtomicUsize,
 }
 
-/// What a task in the pool has with it.
+/// What a task in the background has with it.
 #[derive(Debug)]
 struct Ticket {
     /// The runtime of the thread that it came from.
     home: Handle,
     /// Who it is charged to. Held, so that it is charged before its function is gone.
     share: Arc<Share>,
-    /// Its time is over, or nobody wants it any more: its next turn only ends it.
-    ending: Arc<AtomicBool>,
+    /// Its next turn comes before all others.
+    hurried: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -79,7 +83,7 @@ struct State {
     stop: bool,
 }
 
-/// How much of the pool's time something gets beside others that want it.
+/// How much of the background's time something gets beside others that want it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weights {
     /// Of the app among all apps.
@@ -102,7 +106,7 @@ impl Default for Weights {
     }
 }
 
-/// A function's part in the pool's time.
+/// A function's part in the background's time.
 #[derive(Debug)]
 pub(crate) struct Share {
     shared: Arc<Shared>,
@@ -115,7 +119,7 @@ impl Drop for Share {
     }
 }
 
-impl Pool {
+impl Background {
     /// Starts so many threads.
     pub(crate) fn start(threads: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -127,14 +131,14 @@ impl Pool {
             idle: AtomicUsize::new(0),
             wanting: AtomicUsize::new(0),
         });
-        let pool = Self(Arc::clone(&shared));
+        let background = Self(Arc::clone(&shared));
         for index in 0..threads.max(1) {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
-                .name(format!("strand-pool-{index}"))
+                .name(format!("strand-long-{index}"))
                 .spawn(move || shared.work())?;
         }
-        Ok(pool)
+        Ok(background)
     }
 
     /// Takes a function in.
@@ -145,7 +149,7 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
+impl Drop for Background {
     fn drop(&mut self) {
         // The threads are not waited for: the last one who holds the engine may be one.
         self.0.state().stop = true;
@@ -174,8 +178,8 @@ where
         let mut task: Task = Box::pin(task);
         loop {
             let in_the_way = || {
-                // In any case: it counts turns. Where the pool has work, nobody runs long
-                // outside of it, for all shares are there.
+                // In any case: it counts turns. Where the background has work, nobody runs
+                // long outside of it, for all shares are there.
                 let others_here = others.had_a_turn();
                 (others_here || share.shared.is_wanted()) && share.shared.takes(&meter)
             };
@@ -192,7 +196,7 @@ where
 }
 
 thread_local! {
-    /// Turns of guests on this thread, those of the pool not counted.
+    /// Turns of guests on this thread; in the background nobody counts.
     static TURNS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -240,73 +244,72 @@ async fn poll_until(task: &mut Task, mut has_to_go: impl FnMut() -> bool) -> Lef
     .await
 }
 
-/// A guest's task; what panics while it is dropped is no more than its own.
-struct Dropped(Option<Task>);
+/// A guest's task. A panic while it is dropped stays its own: to the background's thread
+/// it would be the end of the process.
+struct Contained(Option<Task>);
 
-impl Drop for Dropped {
+impl Drop for Contained {
     fn drop(&mut self) {
         let task = self.0.take();
-        // Who has it dropped here would end the process.
         if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
             tracing::error!("the host failed while it cleaned up after a call");
         }
     }
 }
 
-/// Sees to it that a task which is to end has its last turn before all others.
-struct Ending<'a> {
+/// Has a task's next turn come before all others: when its time is over, and when this is
+/// dropped, because then nobody wants it any more.
+struct Hurry<'a> {
     share: &'a Share,
-    ending: Arc<AtomicBool>,
-    over: bool,
+    hurried: Arc<AtomicBool>,
+    ended: bool,
 }
 
-impl Ending<'_> {
-    fn begin(&self) {
-        if !self.ending.swap(true, Relaxed) {
-            let is_ending = |runnable: &Runnable<Ticket>| runnable.metadata().ending.load(Relaxed);
+impl Hurry<'_> {
+    fn now(&self) {
+        if !self.hurried.swap(true, Relaxed) {
+            let hurried = |runnable: &Runnable<Ticket>| runnable.metadata().hurried.load(Relaxed);
             let mut state = self.share.shared.state();
-            state.queue.prefer(self.share.key, is_ending);
+            state.queue.prefer(self.share.key, hurried);
         }
     }
 }
 
-impl Drop for Ending<'_> {
+impl Drop for Hurry<'_> {
     fn drop(&mut self) {
-        if !self.over {
-            self.begin();
+        if !self.ended {
+            self.now();
         }
     }
 }
 
 impl Share {
-    /// Runs a task in the pool; gives it back when it is light again.
+    /// Runs a task in the background; gives it back when it is light again.
     async fn run(
         self: &Arc<Self>,
         meter: Arc<Meter>,
         deadline: &(impl Fn() -> Instant + Sync),
         task: Task,
     ) -> Option<Task> {
-        // Dropped after the task is: what that has queued comes first.
-        let mut ending = Ending {
+        // Dropped after the task is, whose last turn is queued by then.
+        let mut hurry = Hurry {
             share: self,
-            ending: Arc::default(),
-            over: false,
+            hurried: Arc::default(),
+            ended: false,
         };
         let ticket = Ticket {
             home: Handle::current(),
             share: Arc::clone(self),
-            ending: Arc::clone(&ending.ending),
+            hurried: Arc::clone(&hurry.hurried),
         };
-        let mut held = Dropped(Some(task));
+        let mut held = Contained(Some(task));
         let (runnable, mut task) = async_task::Builder::new()
             // A panic is the guest's caller's to hear of, not the thread's.
             .propagate_panic(true)
             .metadata(ticket)
             .spawn(
                 |_ticket| async move {
-                    let Some(task) = &mut held.0 else {
-                        return None;
-                    };
+                    let task = held.0.as_mut()?;
                     // Its count begins anew when it serves the next request.
                     match poll_until(task, || meter.used() < QUANTUM).await {
                         Left::Nothing => None,
@@ -319,18 +322,20 @@ impl Share {
                 },
             );
         runnable.schedule();
+        let mut not_before = Instant::now();
         loop {
-            let end = deadline();
             tokio::select! {
                 biased;
                 back = &mut task => {
-                    ending.over = true;
+                    hurry.ended = true;
                     return back;
                 }
-                () = tokio::time::sleep_until(end.into()), if !ending.ending.load(Relaxed) => {
-                    // Another one may have come meanwhile.
+                () = tokio::time::sleep_until(deadline().max(not_before).into()) => {
+                    // Another one may have come meanwhile. And an instance that serves
+                    // others, too, goes on when the time of one is over.
                     if deadline() <= Instant::now() {
-                        ending.begin();
+                        hurry.now();
+                        not_before = Instant::now() + HURRY_AGAIN;
                     }
                 }
             }
@@ -349,17 +354,17 @@ impl Shared {
         used >= HEAVY || (used >= QUANTUM && self.idle.load(Relaxed) > 0)
     }
 
-    /// Whether anybody wants a turn in the pool.
+    /// Whether anybody wants a turn in the background.
     fn is_wanted(&self) -> bool {
         self.wanting.load(Relaxed) > 0
     }
 
     fn push(&self, runnable: Runnable<Ticket>) {
-        let Ticket { share, ending, .. } = runnable.metadata();
-        let (key, is_ending) = (share.key, ending.load(Relaxed));
+        let Ticket { share, hurried, .. } = runnable.metadata();
+        let (key, is_hurried) = (share.key, hurried.load(Relaxed));
         self.wanting.fetch_add(1, Relaxed);
         let queue = &mut self.state().queue;
-        if is_ending {
+        if is_hurried {
             queue.push_first(key, runnable);
         } else {
             queue.push(key, runnable);
@@ -374,8 +379,9 @@ impl Shared {
             tracing::warn!(%error, "long work cannot be given a lower priority");
         }
         while let Some((key, runnable)) = self.next() {
-            let Ticket { home, share, .. } = runnable.metadata();
-            let (home, share) = (home.clone(), Arc::clone(share));
+            let ticket = runnable.metadata();
+            ticket.hurried.store(false, Relaxed);
+            let (home, share) = (ticket.home.clone(), Arc::clone(&ticket.share));
             let entered = home.enter();
             let before = thread_cpu_time();
             runnable.run();

@@ -52,8 +52,8 @@ fn ticker() -> Arc<Ticker> {
 
 #[tokio::test]
 async fn short_work_stays_where_it_began() {
-    let pool = Pool::start(1).expect("threads");
-    let share = pool.join("a", Weights::default());
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
     let (sender, threads) = oneshot::channel();
     let (meter, ticker) = (meter(), ticker());
     let task = spin(Arc::clone(&meter), ticker, 0);
@@ -66,8 +66,8 @@ async fn short_work_stays_where_it_began() {
 
 #[tokio::test]
 async fn long_work_moves_and_its_runtime_stays_in_reach() {
-    let pool = Pool::start(1).expect("threads");
-    let share = pool.join("a", Weights::default());
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
     let _neighbour = neighbour(&share);
     let (sender, threads) = oneshot::channel();
     let (meter, ticker) = (meter(), ticker());
@@ -88,8 +88,8 @@ async fn long_work_moves_and_its_runtime_stays_in_reach() {
 
 #[tokio::test]
 async fn long_work_that_is_in_nobodys_way_stays() {
-    let pool = Pool::start(1).expect("threads");
-    let share = pool.join("a", Weights::default());
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
     let (meter, ticker) = (meter(), ticker());
     let (sender, threads) = oneshot::channel();
     let spinning = spin(Arc::clone(&meter), ticker, 20);
@@ -102,8 +102,8 @@ async fn long_work_that_is_in_nobodys_way_stays() {
 
 #[tokio::test]
 async fn what_counts_anew_comes_back() {
-    let pool = Pool::start(1).expect("threads");
-    let share = pool.join("a", Weights::default());
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
     let _neighbour = neighbour(&share);
     let (meter, ticker) = (meter(), ticker());
     let (requests, mut arrived) = mpsc::channel::<u32>(1);
@@ -119,8 +119,8 @@ async fn what_counts_anew_comes_back() {
     let mut ask = async |turns| {
         requests.send(turns).await.expect("it runs");
         let thread = answers.recv().await;
-        // The thread of the pool, if it was that one, is done with it.
-        while pool.0.idle.load(Relaxed) == 0 {
+        // The background's thread, if it was that one, is done with it.
+        while background.0.idle.load(Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
         thread
@@ -136,15 +136,15 @@ async fn what_counts_anew_comes_back() {
 }
 
 #[tokio::test]
-async fn work_that_nobody_wants_ends_in_the_pool() {
+async fn work_that_nobody_wants_ends_in_the_background() {
     struct Ended(Arc<AtomicBool>);
     impl Drop for Ended {
         fn drop(&mut self) {
             self.0.store(true, Ordering::SeqCst);
         }
     }
-    let pool = Pool::start(1).expect("threads");
-    let share = pool.join("a", Weights::default());
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
     let _neighbour = neighbour(&share);
     let (meter, ticker) = (meter(), ticker());
     let gone = Arc::new(AtomicBool::new(false));
@@ -168,9 +168,9 @@ async fn work_that_nobody_wants_ends_in_the_pool() {
 }
 
 #[tokio::test]
-async fn a_panic_in_the_pool_is_its_callers_and_the_thread_goes_on() {
-    let pool = Pool::start(1).expect("threads");
-    let share = pool.join("a", Weights::default());
+async fn a_panic_in_the_background_is_its_callers_and_the_thread_goes_on() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
     let _neighbour = neighbour(&share);
     let ticker = ticker();
     for _ in 0..2 {
@@ -185,9 +185,9 @@ async fn a_panic_in_the_pool_is_its_callers_and_the_thread_goes_on() {
 }
 
 #[tokio::test]
-async fn whats_begun_at_once_runs_at_once() {
-    let pool = Pool::start(2).expect("threads");
-    let share = pool.join("a", Weights::default());
+async fn what_is_begun_at_once_runs_at_once() {
+    let background = Background::start(2).expect("threads");
+    let share = background.join("a", Weights::default());
     let ticker = ticker();
     let tasks: Vec<_> = (0..3)
         .map(|_| {
@@ -204,10 +204,10 @@ async fn whats_begun_at_once_runs_at_once() {
     for task in tasks {
         threads.extend(task.await.expect("it ran"));
     }
-    assert_eq!(threads.len(), 3, "this thread and both of the pool");
+    assert_eq!(threads.len(), 3, "this thread and both of the background");
 }
 
-/// What happened in the pool, in order.
+/// What happened in the background, in order.
 type Happened = Arc<Mutex<Vec<&'static str>>>;
 
 /// Says so when it is gone.
@@ -219,14 +219,15 @@ impl Drop for Gone {
     }
 }
 
-/// Lets one task of the pool end while others wait there before it.
-async fn what_happens_first(end: Duration, abort: bool) -> &'static str {
-    let pool = Pool::start(1).expect("threads");
-    let share = pool.join("a", Weights::default());
+/// Lets the time of one task of the background be over, or has it aborted, while others wait
+/// there before it.
+async fn what_happens(end: Duration, abort: bool, goes_on: bool) -> Vec<&'static str> {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
     let _neighbour = neighbour(&share);
     let ticker = ticker();
     let happened = Happened::default();
-    // Holds the thread of the pool.
+    // Holds its thread.
     let (blocked, is_blocked) = oneshot::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let own = meter();
@@ -238,7 +239,7 @@ async fn what_happens_first(end: Duration, abort: bool) -> &'static str {
     });
     is_blocked.await.expect("it runs");
     let wanting = async |count| {
-        while pool.0.wanting.load(Relaxed) < count {
+        while background.0.wanting.load(Relaxed) < count {
             tokio::task::yield_now().await;
         }
     };
@@ -260,9 +261,13 @@ async fn what_happens_first(end: Duration, abort: bool) -> &'static str {
     let (own, gone) = (meter(), Gone(Arc::clone(&happened)));
     let deadline = Instant::now() + end;
     let victim = spawn(&share, Arc::clone(&own), move || deadline, async move {
-        let _gone = gone;
-        while Instant::now() < deadline {
-            spin(Arc::clone(&own), Arc::clone(&ticker), 1).await;
+        let gone = gone;
+        let here = thread::current().id();
+        while goes_on || Instant::now() < deadline {
+            let threads = spin(Arc::clone(&own), Arc::clone(&ticker), 1).await;
+            if goes_on && threads != [here] {
+                gone.0.lock().expect("no panic").push("victim");
+            }
         }
     });
     wanting(5).await;
@@ -273,8 +278,8 @@ async fn what_happens_first(end: Duration, abort: bool) -> &'static str {
     let _ = victim_or(deadline, victim).await;
     release.send(()).expect("it waits");
     loop {
-        if let Some(first) = happened.lock().expect("no panic").first() {
-            return first;
+        if let Some(first) = happened.lock().expect("no panic").get(..10) {
+            return first.to_vec();
         }
         tokio::task::yield_now().await;
     }
@@ -290,12 +295,14 @@ async fn victim_or(deadline: Instant, stub: JoinHandle<()>) -> Result<(), tokio:
 
 #[tokio::test]
 async fn what_is_to_end_has_its_last_turn_before_all_others() {
-    assert_eq!(
-        what_happens_first(Duration::from_millis(300), false).await,
-        "victim"
-    );
-    assert_eq!(
-        what_happens_first(Duration::from_secs(60), true).await,
-        "victim"
+    let soon = Duration::from_millis(300);
+    assert_eq!(what_happens(soon, false, false).await[0], "victim");
+    let aborted = what_happens(Duration::from_secs(60), true, false).await;
+    assert_eq!(aborted[0], "victim");
+    // And is not before them for good if it does not end.
+    let goes_on = what_happens(soon, false, true).await;
+    assert!(
+        goes_on[0] == "victim" && goes_on.contains(&"another"),
+        "{goes_on:?}"
     );
 }
