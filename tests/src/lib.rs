@@ -7,6 +7,7 @@
 
 mod app;
 mod browser;
+mod check;
 mod genome;
 pub mod hostile;
 mod reads;
@@ -14,6 +15,7 @@ mod server;
 
 pub use app::TestApp;
 pub use browser::Browser;
+pub use check::{check_json, fields};
 pub use genome::{Draws, write_genome};
 pub use reads::{reads_app, reads_example, serve_from_s3};
 pub use server::{Reply, Server, Signal, client, client_http2, read, run};
