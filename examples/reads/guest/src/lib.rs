@@ -9,3 +9,5 @@ pub mod work;
 
 #[cfg(target_arch = "wasm32")]
 pub mod answer;
+#[cfg(target_arch = "wasm32")]
+pub mod sink;

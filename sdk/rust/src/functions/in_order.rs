@@ -7,7 +7,7 @@ use wasip2::http::types::Method;
 use wasip2::io::poll::{Pollable, poll};
 
 use super::to;
-use crate::http::{Body, Broken, CallError, Reply};
+use crate::http::{Body, Broken, CallError, Reply, whole};
 use crate::outgoing::{self, Sent};
 use crate::streams::Ready;
 
@@ -287,16 +287,7 @@ impl<I: Iterator<Item = String>> Turn<'_, I> {
     /// # Errors
     /// [`Broken`], also when there is more.
     pub fn read(mut self, limit: usize) -> Result<Vec<u8>, Broken> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.piece()? {
-            if piece.len() > limit - bytes.len() {
-                return Err(Broken::new(format!(
-                    "the body is longer than {limit} bytes"
-                )));
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
+        whole(limit, || self.piece())
     }
 }
 

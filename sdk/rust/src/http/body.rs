@@ -54,17 +54,25 @@ impl Body {
     /// # Errors
     /// [`Broken`], also when there is more.
     pub fn read(mut self, limit: usize) -> Result<Vec<u8>, Broken> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.piece()? {
-            if piece.len() > limit - bytes.len() {
-                return Err(Broken::new(format!(
-                    "the body is longer than {limit} bytes"
-                )));
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
+        whole(limit, || self.piece())
     }
+}
+
+/// All pieces of a body, up to `limit` bytes.
+pub(crate) fn whole(
+    limit: usize,
+    mut piece: impl FnMut() -> Result<Option<Vec<u8>>, Broken>,
+) -> Result<Vec<u8>, Broken> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = piece()? {
+        if piece.len() > limit - bytes.len() {
+            return Err(Broken::new(format!(
+                "the body is longer than {limit} bytes"
+            )));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 impl io::Read for Body {

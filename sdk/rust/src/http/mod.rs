@@ -46,6 +46,7 @@ use wasip2::io::streams::StreamError;
 pub(crate) use answer::headers;
 pub use answer::{Answer, Responder};
 pub use body::Body;
+pub(crate) use body::whole;
 pub use fetch::{CallError, Reply, fetch, get};
 pub use request::Request;
 pub use wasip2::http::types::{ErrorCode, Method};

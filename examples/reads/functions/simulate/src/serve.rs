@@ -1,13 +1,14 @@
 //! The component: routes a request and answers it.
 
 use reads_guest::problem::Problem;
+use reads_guest::sink::Sink;
 use reads_guest::{answer, query, reference};
 use strand_sdk::blobs::Bucket;
 use strand_sdk::http::{Broken, Request, Responder};
 
 use crate::references::{self, Listed};
 use crate::request::Mode;
-use crate::stream::{Failure, Output, Sink};
+use crate::stream::{Failure, Output};
 use crate::{plan, request, store, stream, windowed};
 
 strand_sdk::http!(serve);

@@ -2,18 +2,16 @@
 
 use reads_guest::problem::Problem;
 use reads_guest::reference::Reference;
+use reads_guest::sink::{PIECE, Sink};
 use reads_simulator::{
     Diploid, Loader, Mates, Pairs, Rng, Rows, Sequence, Template, fai::Entry, mutate,
 };
 use strand_sdk::blobs::Bucket;
-use strand_sdk::http::{Answer, Broken, Responder};
+use strand_sdk::http::Broken;
 
 use crate::plan::Plan;
 use crate::request::Request;
 use crate::store;
-
-/// Bytes that are collected before they are sent.
-const PIECE: usize = 64 * 1024;
 
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,68 +39,6 @@ impl From<Problem> for Failure {
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
         Self::Broken(broken)
-    }
-}
-
-/// The answer's body. Its head is sent only with the first bytes, so that what goes wrong before can
-/// still be answered with its problem.
-pub(crate) struct Sink<'a> {
-    responder: Option<(Responder, Vec<(&'a str, &'a str)>)>,
-    answer: Option<Answer>,
-    collected: Vec<u8>,
-}
-
-impl<'a> Sink<'a> {
-    /// A sink that begins the answer with these header fields.
-    pub(crate) fn new(responder: Responder, fields: Vec<(&'a str, &'a str)>) -> Self {
-        let responder = Some((responder, fields));
-        // A record can go over the piece: reads of 65,536 bases have records of twice that.
-        Self {
-            responder,
-            answer: None,
-            collected: Vec::with_capacity(2 * PIECE),
-        }
-    }
-
-    /// The answer that nothing was sent of yet, if so.
-    pub(crate) fn into_responder(self) -> Option<Responder> {
-        self.responder.map(|(responder, _)| responder)
-    }
-
-    /// Sends bytes, with what was collected before.
-    pub(crate) fn write(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
-        if self.collected.is_empty() {
-            self.collected = bytes;
-        } else {
-            self.collected.extend_from_slice(&bytes);
-        }
-        self.pass_on()
-    }
-
-    /// Sends what is collected, if that is worth it.
-    fn pass_on(&mut self) -> Result<(), Broken> {
-        if self.collected.len() >= PIECE {
-            self.send()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn send(&mut self) -> Result<(), Broken> {
-        if let Some((responder, fields)) = self.responder.take() {
-            self.answer = Some(responder.start(200, &fields)?);
-        }
-        if let Some(answer) = &mut self.answer {
-            answer.write_all(&self.collected)?;
-        }
-        self.collected.clear();
-        Ok(())
-    }
-
-    /// Sends the rest and ends the answer.
-    pub(crate) fn finish(mut self) -> Result<(), Broken> {
-        self.send()?;
-        self.answer.map_or(Ok(()), Answer::finish)
     }
 }
 

@@ -4,13 +4,14 @@
 use std::fmt::Display;
 
 use reads_guest::problem::Problem;
+use reads_guest::sink::Sink;
 use reads_guest::work::{FUNCTION, Work};
 use strand_sdk::functions::{self, Ahead, Turn};
 
 use crate::plan::{Plan, Step};
 use crate::request::Request;
 use crate::store;
-use crate::stream::{Failure, Output, Sink};
+use crate::stream::{Failure, Output};
 
 /// Bytes of a unit that are kept until it is its turn: all of them, but where names or reads are very
 /// long.

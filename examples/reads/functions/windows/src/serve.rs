@@ -5,15 +5,13 @@ use std::ops::Range;
 use reads_guest::answer;
 use reads_guest::problem::Problem;
 use reads_guest::reference::GENOMES;
+use reads_guest::sink::{PIECE, Sink};
 use reads_guest::work::Work;
 use reads_simulator::{Grid, Loader, Part, Place, Sequence};
 use strand_sdk::blobs::{BlobError, Bucket};
-use strand_sdk::http::{Answer, Broken, Request, Responder};
+use strand_sdk::http::{Broken, Request, Responder};
 
 strand_sdk::http!(serve);
-
-/// Bytes that are collected before they are sent.
-const PIECE: usize = 64 * 1024;
 
 fn serve(incoming: Request, responder: Responder) -> Result<(), Broken> {
     let loaded = answer::check_method(&incoming)
@@ -24,14 +22,13 @@ fn serve(incoming: Request, responder: Responder) -> Result<(), Broken> {
         Err(problem) => return answer::problem(responder, &incoming, problem),
     };
     let part = Part::new(work.grid(), &sequence, held);
-    let mut out = Out {
-        responder: Some(responder),
-        answer: None,
-        collected: Vec::with_capacity(2 * PIECE),
-    };
-    match simulate(&work, &part, unit, &mut out)? {
-        Ok(()) => out.finish(),
-        Err(problem) => match out.responder {
+    let mut sink = Sink::new(
+        responder,
+        vec![("content-type", "application/octet-stream")],
+    );
+    match simulate(&work, &part, unit, &mut sink)? {
+        Ok(()) => sink.finish(),
+        Err(problem) => match sink.into_responder() {
             Some(responder) => answer::problem(responder, &incoming, problem),
             None => {
                 eprintln!("{}", problem.detail);
@@ -39,32 +36,6 @@ fn serve(incoming: Request, responder: Responder) -> Result<(), Broken> {
                 Ok(())
             }
         },
-    }
-}
-
-/// The answer. It begins with its first bytes, so that what goes wrong before can still be told.
-struct Out {
-    responder: Option<Responder>,
-    answer: Option<Answer>,
-    collected: Vec<u8>,
-}
-
-impl Out {
-    fn send(&mut self) -> Result<(), Broken> {
-        if let Some(responder) = self.responder.take() {
-            let fields = [("content-type", "application/octet-stream")];
-            self.answer = Some(responder.start(200, &fields)?);
-        }
-        if let Some(answer) = &mut self.answer {
-            answer.write_all(&self.collected)?;
-        }
-        self.collected.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<(), Broken> {
-        self.send()?;
-        self.answer.map_or(Ok(()), Answer::finish)
     }
 }
 
@@ -89,23 +60,26 @@ fn simulate(
     work: &Work,
     part: &Part<'_>,
     unit: Range<Place>,
-    out: &mut Out,
+    sink: &mut Sink<'_>,
 ) -> Result<Result<(), Problem>, Broken> {
     for place in work.grid().places(unit) {
         if work.pairs.is_none() {
             let mut rows = part.rows(place.window);
-            while rows.fill(&mut out.collected, PIECE) {
-                out.send()?;
+            while rows.fill(&mut sink.collected, PIECE) {
+                sink.pass_on()?;
             }
             continue;
         }
         let mut rng = part.rng(place);
         let mut pairs = part.pairs(place, work.mates, &mut rng);
         loop {
-            match pairs.fill(&mut out.collected, PIECE) {
-                Ok(true) => out.send()?,
+            match pairs.fill(&mut sink.collected, PIECE) {
+                Ok(true) => sink.pass_on()?,
                 Ok(false) => break,
-                Err(stuck) => return Ok(Err(Problem::bad_request("distance", stuck.to_string()))),
+                Err(stuck) => {
+                    let problem = Problem::bad_request("distance", stuck.to_string());
+                    return Ok(Err(problem));
+                }
             }
         }
     }

@@ -1,0 +1,78 @@
+//! The body of an answer, as it is made.
+
+use strand_sdk::http::{Answer, Broken, Responder};
+
+/// Bytes that are collected before they are sent.
+pub const PIECE: usize = 64 * 1024;
+
+/// The answer's body. Its head is sent only with the first bytes, so that what goes wrong before can
+/// still be answered with its problem.
+pub struct Sink<'a> {
+    responder: Option<(Responder, Vec<(&'a str, &'a str)>)>,
+    answer: Option<Answer>,
+    /// What is collected; see [`Sink::pass_on`].
+    pub collected: Vec<u8>,
+}
+
+impl<'a> Sink<'a> {
+    /// A sink that begins the answer with these header fields.
+    pub fn new(responder: Responder, fields: Vec<(&'a str, &'a str)>) -> Self {
+        let responder = Some((responder, fields));
+        // A record can go over the piece: reads of 65,536 bases have records of twice that.
+        Self {
+            responder,
+            answer: None,
+            collected: Vec::with_capacity(2 * PIECE),
+        }
+    }
+
+    /// The answer that nothing was sent of yet, if so.
+    pub fn into_responder(self) -> Option<Responder> {
+        self.responder.map(|(responder, _)| responder)
+    }
+
+    /// Sends bytes, with what was collected before.
+    ///
+    /// # Errors
+    /// [`Broken`] when the client went away.
+    pub fn write(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
+        if self.collected.is_empty() {
+            self.collected = bytes;
+        } else {
+            self.collected.extend_from_slice(&bytes);
+        }
+        self.pass_on()
+    }
+
+    /// Sends what is collected, if that is worth it.
+    ///
+    /// # Errors
+    /// [`Broken`] when the client went away.
+    pub fn pass_on(&mut self) -> Result<(), Broken> {
+        if self.collected.len() >= PIECE {
+            self.send()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn send(&mut self) -> Result<(), Broken> {
+        if let Some((responder, fields)) = self.responder.take() {
+            self.answer = Some(responder.start(200, &fields)?);
+        }
+        if let Some(answer) = &mut self.answer {
+            answer.write_all(&self.collected)?;
+        }
+        self.collected.clear();
+        Ok(())
+    }
+
+    /// Sends the rest and ends the answer.
+    ///
+    /// # Errors
+    /// [`Broken`] when the client went away.
+    pub fn finish(mut self) -> Result<(), Broken> {
+        self.send()?;
+        self.answer.map_or(Ok(()), Answer::finish)
+    }
+}
