@@ -7,7 +7,10 @@ mod app;
 mod fields;
 mod function;
 mod grants;
+mod quantity;
+mod redirect;
 mod route;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -53,8 +53,9 @@ pub use diagnostic::{Diagnostic, Invalid, Severity, Span};
 pub use files::{FileKind, check_files};
 pub use http_rule::{HostPattern, HttpRule, Scheme};
 pub use model::{
-    API_VERSION, Access, BlobResource, Command, DEFAULT_CONTENT_TYPE, Directive, Function, Grants,
-    Instance, KIND, Limits, Resources, Route, RouteTarget, Source, World,
+    API_VERSION, Access, BlobResource, Command, Cors, DEFAULT_CACHE_CONTROL, DEFAULT_CONTENT_TYPE,
+    Directive, Function, Grants, HeaderRules, Instance, KIND, Limits, Origins, Redirect, Resources,
+    Route, RouteLimits, RouteTarget, Rules, Source, World,
 };
 pub use names::{MAX_NAME, near};
 pub use render::render;

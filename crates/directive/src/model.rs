@@ -244,6 +244,9 @@ pub(crate) mod bounds {
     pub(crate) const WEIGHT: RangeInclusive<u32> = 1..=10_000;
     pub(crate) const HOSTS: usize = 100;
     pub(crate) const REUSE: RangeInclusive<u32> = 1..=1_000_000;
+    pub(crate) const ORIGINS: usize = 100;
+    pub(crate) const HEADERS: usize = 100;
+    pub(crate) const HEADER_VALUE: usize = 4096;
     pub(crate) const INSTANCE_CONCURRENCY: RangeInclusive<u32> = 1..=1_024;
 }
 
@@ -325,6 +328,8 @@ pub struct Route {
     pub methods: Option<Vec<String>>,
     /// What answers.
     pub target: RouteTarget,
+    /// What holds for its requests and answers, whatever answers.
+    pub rules: Rules,
 }
 
 /// What answers on a route.
@@ -340,6 +345,90 @@ pub enum RouteTarget {
     /// A file, or a folder: with `{*rest}` in the path the file of that name in it, without
     /// parameters its `index.html`.
     Static(String),
+    /// Another place, which the client is sent to.
+    Redirect(Redirect),
+}
+
+/// Where a route sends its clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// A path, or a URL of `http` or `https`, in which only the path's variables stand, and those
+    /// not before the path. The request's query goes along unless there is one in it.
+    pub to: Template,
+    /// 301, 302, 303, 307 or 308; [`Redirect::STATUS`] by default.
+    pub status: u16,
+}
+
+impl Redirect {
+    /// The status of a redirect that does not say it: not for ever, and with the same method.
+    pub const STATUS: u16 = 307;
+}
+
+/// What holds for a route's requests and answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Which pages of other origins may use it; none without.
+    pub cors: Option<Cors>,
+    /// Fields of its answers.
+    pub headers: HeaderRules,
+    /// What its requests may have, which is no more than their function's limits.
+    pub limits: RouteLimits,
+    /// Whether answers are compressed for clients that take it: by default files are, and what
+    /// functions answer is not.
+    pub compress: bool,
+    /// `Cache-Control` of a file's answers; [`DEFAULT_CACHE_CONTROL`] without.
+    pub cache_control: Option<String>,
+}
+
+/// `Cache-Control` of files, unless the route says otherwise: they may be kept, and are asked for
+/// again each time, which costs an answer without a body while they have not changed.
+pub const DEFAULT_CACHE_CONTROL: &str = "no-cache";
+
+/// Which pages of other origins may use a route (Fetch, section 3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// The origins.
+    pub origins: Origins,
+    /// Names of request fields that they may send beside the safelisted ones, in lower case.
+    pub headers: BTreeSet<String>,
+    /// Names of answer fields that they may read beside the safelisted ones, in lower case.
+    pub expose: BTreeSet<String>,
+    /// Whether they may send cookies and the like.
+    pub credentials: bool,
+    /// How long a browser may remember this; [`Cors::MAX_AGE`] by default.
+    pub max_age: Duration,
+}
+
+impl Cors {
+    /// How long a browser may remember, unless the route says otherwise.
+    pub const MAX_AGE: Duration = Duration::from_secs(600);
+}
+
+/// The origins of a [`Cors`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// All of them, also those without a name.
+    Any,
+    /// These.
+    Of(Vec<HttpRule>),
+}
+
+/// What is done to the fields of a route's answers. Names are in lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderRules {
+    /// Values by name, in place of what the answer has.
+    pub set: BTreeMap<String, String>,
+    /// Names of what is taken out.
+    pub remove: BTreeSet<String>,
+}
+
+/// What a route's requests may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// Bytes of the body.
+    pub body: Option<u64>,
+    /// Time from admission to the end of the answer.
+    pub wall: Option<Duration>,
 }
 
 /// How a command is called on a route.

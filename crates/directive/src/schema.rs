@@ -128,6 +128,49 @@ pub fn schema() -> Value {
             },
             "grants": grants(),
             "route": route(),
+            "redirect": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["to"],
+                "description": "Where clients are sent.",
+                "properties": {
+                    "to": {
+                        "type": "string",
+                        "pattern": "^(/|https?://)[!-~]*$",
+                        "maxLength": MAX_TEMPLATE_BYTES,
+                        "description": "A path or a URL, which may hold `{path.NAME}`."
+                    },
+                    "status": {
+                        "enum": [301, 302, 303, 307, 308],
+                        "description": "The status; 307 by default."
+                    }
+                }
+            },
+            "cors": cors(),
+            "headers": {
+                "type": "object",
+                "additionalProperties": false,
+                "description": "Fields of all answers of the route.",
+                "properties": {
+                    "set": {
+                        "type": "object",
+                        "maxProperties": bounds::HEADERS,
+                        "description": "Values by name, in place of what the answer has.",
+                        "propertyNames": { "pattern": HEADER },
+                        "additionalProperties": { "type": "string", "minLength": 1, "maxLength": bounds::HEADER_VALUE }
+                    },
+                    "remove": header_names("Names of what is taken out.")
+                }
+            },
+            "routeLimits": {
+                "type": "object",
+                "additionalProperties": false,
+                "description": "Limits of the route's requests, below those of its function.",
+                "properties": {
+                    "body": { "$ref": "#/$defs/size", "description": "The body." },
+                    "wall": { "$ref": "#/$defs/duration", "description": "Time from admission to the end of the answer." }
+                }
+            },
             "command": {
                 "type": "object",
                 "additionalProperties": false,
@@ -246,6 +289,42 @@ fn grants() -> Value {
     })
 }
 
+/// The name of a header field.
+const HEADER: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$";
+
+fn header_names(description: &str) -> Value {
+    json!({
+        "type": "array",
+        "maxItems": bounds::HEADERS,
+        "uniqueItems": true,
+        "description": description,
+        "items": { "type": "string", "pattern": HEADER }
+    })
+}
+
+fn cors() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["origins"],
+        "description": "Which pages of other origins may use the route; none if omitted.",
+        "properties": {
+            "origins": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": bounds::ORIGINS,
+                "uniqueItems": true,
+                "description": "The pages' origins: https://HOST, https://*.DOMAIN, http://HOST:PORT, or * alone for all.",
+                "items": { "type": "string", "pattern": "^(\\*|[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+/?)$" }
+            },
+            "headers": header_names("Fields that they may send beside the safelisted ones."),
+            "expose": header_names("Fields that they may read beside the safelisted ones."),
+            "credentials": { "type": "boolean", "description": "Whether they may send cookies; false by default." },
+            "maxAge": { "$ref": "#/$defs/duration", "description": "How long browsers may remember this; 10m by default." }
+        }
+    })
+}
+
 fn route() -> Value {
     json!({
         "type": "object",
@@ -253,8 +332,10 @@ fn route() -> Value {
         "required": ["path"],
         "oneOf": [
             { "required": ["function"] },
-            { "required": ["static"], "not": { "required": ["command"] } }
+            { "required": ["static"] },
+            { "required": ["redirect"] }
         ],
+        "dependentRequired": { "command": ["function"], "limits": ["function"], "cacheControl": ["static"] },
         "properties": {
             "path": {
                 "type": "string",
@@ -274,6 +355,20 @@ fn route() -> Value {
             "static": {
                 "$ref": "#/$defs/path",
                 "description": "The folder, or the file, that is served."
+            },
+            "redirect": { "$ref": "#/$defs/redirect" },
+            "cors": { "$ref": "#/$defs/cors" },
+            "headers": { "$ref": "#/$defs/headers" },
+            "limits": { "$ref": "#/$defs/routeLimits" },
+            "compress": {
+                "type": "boolean",
+                "description": "Whether answers are compressed for clients that take it; by default files are."
+            },
+            "cacheControl": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": bounds::HEADER_VALUE,
+                "description": "Cache-Control of files; no-cache by default."
             }
         }
     })

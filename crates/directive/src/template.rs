@@ -113,6 +113,14 @@ impl Template {
         })
     }
 
+    /// The text before the first value.
+    pub fn literal_start(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
     /// The argument, with values from `lookup`, which gives `None` for what the request lacks.
     ///
     /// Values are put in as they are: they are arguments of a function, no shell reads them.

@@ -12,7 +12,23 @@ pub(super) const SOURCE: &[&str] = &["cargo", "file"];
 pub(super) const LIMITS: &[&str] = &["memory", "cpu", "wall", "concurrency", "queue", "body"];
 pub(super) const INSTANCE: &[&str] = &["reuse", "concurrency"];
 pub(super) const GRANTS: &[&str] = &["blobs", "http", "functions"];
-pub(super) const ROUTE: &[&str] = &["path", "methods", "function", "command", "static"];
+pub(super) const ROUTE: &[&str] = &[
+    "path",
+    "methods",
+    "function",
+    "command",
+    "static",
+    "redirect",
+    "cors",
+    "headers",
+    "limits",
+    "compress",
+    "cacheControl",
+];
+pub(super) const REDIRECT: &[&str] = &["to", "status"];
+pub(super) const CORS: &[&str] = &["origins", "headers", "expose", "credentials", "maxAge"];
+pub(super) const HEADERS: &[&str] = &["set", "remove"];
+pub(super) const ROUTE_LIMITS: &[&str] = &["body", "wall"];
 pub(super) const COMMAND: &[&str] = &["args", "contentType"];
 
 /// Each mapping with fixed fields: where the schema has it, and its fields.
@@ -33,4 +49,8 @@ pub(crate) const ALL: &[(&str, &[&str])] = &[
     ("/$defs/grants", GRANTS),
     ("/$defs/route", ROUTE),
     ("/$defs/command", COMMAND),
+    ("/$defs/redirect", REDIRECT),
+    ("/$defs/cors", CORS),
+    ("/$defs/headers", HEADERS),
+    ("/$defs/routeLimits", ROUTE_LIMITS),
 ];

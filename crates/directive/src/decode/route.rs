@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{At, Decoder, Fields, What, fields, grants::twice};
+use super::grants::twice;
+use super::rules::{is_token, rules};
+use super::{At, Decoder, Fields, What, fields, redirect};
 use crate::app_path;
 use crate::diagnostic::{Invalid, all_of, any_of, quote};
 use crate::model::{Command, DEFAULT_CONTENT_TYPE, Function, Route, RouteTarget};
@@ -79,12 +81,14 @@ pub(super) fn routes(
             methods.as_ref(),
             functions,
         );
+        let rules = rules(decoder, &mut fields, target.as_ref(), functions);
         if let (Some(place), Some(methods)) = (place, methods) {
             if let Some(target) = target {
                 found.push(Route {
                     path: place.path.clone(),
                     methods: methods.names.clone(),
                     target,
+                    rules,
                 });
             }
             // Files take `GET`, and `HEAD` where no other route does, as the gateway has it.
@@ -170,8 +174,17 @@ fn target(
     functions: &BTreeMap<String, Function>,
 ) -> Option<RouteTarget> {
     let command_at = fields.take("command");
-    match (fields.take("function"), fields.take("static")) {
-        (Some(function), None) => {
+    if let (Some(at), false) = (&command_at, fields.has("function")) {
+        decoder.error(
+            at.path.clone(),
+            at.mark(),
+            "`command` is for functions, but this route has none".to_owned(),
+            Some("remove `command`".to_owned()),
+        );
+    }
+    let mut of = |name| fields.take(name);
+    match (of("function"), of("static"), of("redirect")) {
+        (Some(function), None, None) => {
             let name = decoder.text(&function);
             let known = name.filter(|name| decoder.reference(&function, What::Function, name));
             let command = command_at.map(|at| {
@@ -184,37 +197,37 @@ fn target(
                 command,
             })
         }
-        (None, Some(files)) => {
-            if let Some(at) = command_at {
-                decoder.error(
-                    at.path.clone(),
-                    at.mark(),
-                    "`command` is for functions, but this route serves files".to_owned(),
-                    Some("remove `command`".to_owned()),
-                );
-            }
+        (None, Some(files), None) => {
             not_for_files(decoder, place, methods);
             decoder
                 .parsed(&files, app_path::parse)
                 .map(RouteTarget::Static)
         }
-        (function, _) => {
-            let found = if function.is_some() {
-                "has both"
-            } else {
-                "has neither"
-            };
-            decoder.error(
-                at.path.clone(),
-                fields.mark.clone(),
-                format!("a route must have either `function` or `static`, this one {found}"),
-                Some(
-                    "`function` is the name of a function, `static` a folder or a file".to_owned(),
-                ),
-            );
+        (None, None, Some(at)) => {
+            redirect::redirect(decoder, &at, place.map(|place| &place.captures))
+                .map(RouteTarget::Redirect)
+        }
+        (None, None, None) => {
+            one_target(decoder, at, fields, "none");
+            None
+        }
+        _ => {
+            one_target(decoder, at, fields, "several");
             None
         }
     }
+}
+
+fn one_target(decoder: &mut Decoder<'_>, at: &At<'_>, fields: &Fields<'_>, found: &str) {
+    decoder.error(
+        at.path.clone(),
+        fields.mark.clone(),
+        format!("a route must have one of `function`, `static` and `redirect`, this one has {found}"),
+        Some(
+            "`function` is the name of a function, `static` a folder or a file, `redirect` another place"
+                .to_owned(),
+        ),
+    );
 }
 
 /// Refuses `command` where the function says itself that it is none.
@@ -302,7 +315,12 @@ fn command(decoder: &mut Decoder<'_>, at: &At<'_>, captures: Option<&Captures>) 
     command
 }
 
-fn not_captured(decoder: &mut Decoder<'_>, at: &At<'_>, template: &Template, captures: &Captures) {
+pub(super) fn not_captured(
+    decoder: &mut Decoder<'_>,
+    at: &At<'_>,
+    template: &Template,
+    captures: &Captures,
+) {
     for variable in template.variables() {
         let Variable::Path(name) = variable else {
             continue;
@@ -322,12 +340,7 @@ fn not_captured(decoder: &mut Decoder<'_>, at: &At<'_>, template: &Template, cap
 
 /// A media type (RFC 9110, section 8.3.1), with or without parameters.
 fn content_type(text: &str) -> Result<String, Invalid> {
-    let token = |text: &str| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-    };
+    let token = |text: &str| !text.is_empty() && text.bytes().all(is_token);
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
     let essence_is_good = essence
         .trim_end()

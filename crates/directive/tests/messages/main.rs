@@ -12,6 +12,7 @@ mod limits;
 mod mutated;
 mod rendered;
 mod routes;
+mod rules;
 mod schema;
 mod whole;
 mod yaml;

@@ -202,14 +202,14 @@ fn targets() {
         ),
         expect![[r#"
             error 10:7 |{ path: /a }| spec.routes[0]
-              a route must have either `function` or `static`, this one has neither
-                `function` is the name of a function, `static` a folder or a file
+              a route must have one of `function`, `static` and `redirect`, this one has none
+                `function` is the name of a function, `static` a folder or a file, `redirect` another place
             error 11:7 |{ path: /b, function: f, static: x }| spec.routes[1]
-              a route must have either `function` or `static`, this one has both
-                `function` is the name of a function, `static` a folder or a file
+              a route must have one of `function`, `static` and `redirect`, this one has several
+                `function` is the name of a function, `static` a folder or a file, `redirect` another place
             error 12:7 |path: /c| spec.routes[2]
-              a route must have either `function` or `static`, this one has neither
-                `function` is the name of a function, `static` a folder or a file
+              a route must have one of `function`, `static` and `redirect`, this one has none
+                `function` is the name of a function, `static` a folder or a file, `redirect` another place
             error 13:7 |functon| spec.routes[2].functon
               unknown field `functon` in `spec.routes[2]`
                 did you mean `function`?
@@ -280,7 +280,7 @@ fn static_files() {
               files cannot be served to `POST`
                 a route that serves files takes `GET` and `HEAD`
             error 14:30 |command| spec.routes[4].command
-              `command` is for functions, but this route serves files
+              `command` is for functions, but this route has none
                 remove `command`
             error 15:27 |'~/x'| spec.routes[5].static
               `~/x` starts with `~`, which is not expanded here
@@ -350,8 +350,8 @@ fn files_clash_by_get_alone() {
               the route `/a` clashes with an earlier route of the same path for GET
                 give one of them another path, or let `methods` tell them apart
             error 13:7 |{ path: /b, static: a, function: f }| spec.routes[3]
-              a route must have either `function` or `static`, this one has both
-                `function` is the name of a function, `static` a folder or a file
+              a route must have one of `function`, `static` and `redirect`, this one has several
+                `function` is the name of a function, `static` a folder or a file, `redirect` another place
             error 14:15 |/b| spec.routes[4].path
               the route `/b` clashes with an earlier route of the same path for PUT
                 give one of them another path, or let `methods` tell them apart
