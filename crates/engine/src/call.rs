@@ -117,6 +117,8 @@ pub struct Call {
     /// When the caller stops waiting; the function's own wall limit may be
     /// sooner.
     pub deadline: Option<Instant>,
+    /// Bytes of the request's body, at most; the function's own limit may be less.
+    pub body: Option<u64>,
     /// How many functions stand between the way in and this call.
     pub depth: u8,
 }

@@ -163,7 +163,10 @@ impl Function {
         let deadline = now + wall;
         let outcome = Outcome::new();
         let (parts, body) = call.request.into_parts();
-        let body = limit_body(body, self.limits.body, &outcome)?;
+        let most = call
+            .body
+            .map_or(self.limits.body, |own| own.min(self.limits.body));
+        let body = limit_body(body, most, &outcome)?;
         let permit = self.admission.enter(deadline, wall).await?;
         let job = Job {
             request: Request::from_parts(parts, body),

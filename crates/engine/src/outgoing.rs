@@ -82,6 +82,7 @@ impl HttpHooks {
             command: CommandLine::default(),
             id: self.call.id.clone(),
             deadline: Some(self.call.deadline),
+            body: None,
             depth: self.call.depth + 1,
         };
         let id = self.call.id.clone();

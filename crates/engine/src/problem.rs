@@ -95,6 +95,8 @@ pub enum Kind {
         /// The part of the request at fault.
         field: Option<String>,
     },
+    /// The route does not allow this to whoever asks.
+    Denied,
     /// No route, file or function has that name.
     NotFound,
     /// The route does not take that method.
@@ -221,6 +223,7 @@ impl Problem {
             Kind::Limit { .. } => "limit",
             Kind::TaskFailure { .. } => "task-failure",
             Kind::BadRequest { .. } => "bad-request",
+            Kind::Denied => "denied",
             Kind::NotFound => "not-found",
             Kind::MethodNotAllowed { .. } => "method-not-allowed",
             Kind::Draining => "draining",
@@ -243,6 +246,7 @@ impl Problem {
             Kind::Limit { limit, .. } => limit.status(),
             Kind::TaskFailure { status } => *status,
             Kind::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Kind::Denied => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Kind::Draining => StatusCode::SERVICE_UNAVAILABLE,
@@ -255,6 +259,7 @@ impl Problem {
             Kind::Limit { .. } => "A limit was reached",
             Kind::TaskFailure { .. } => "The task failed",
             Kind::BadRequest { .. } => "The request is malformed",
+            Kind::Denied => "Denied",
             Kind::NotFound => "Not found",
             Kind::MethodNotAllowed { .. } => "Method not allowed",
             Kind::Draining => "The node is shutting down",

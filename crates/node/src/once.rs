@@ -44,6 +44,7 @@ pub async fn call_once(
             },
             id: RequestId::new("run"),
             deadline: None,
+            body: None,
             depth: 0,
         })
         .await
