@@ -13,6 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use strand_engine::{Body, BodyError, Problem, REQUEST_ID};
 
+use crate::announced::Announced;
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::stream::StreamProgress;
@@ -29,8 +30,7 @@ pub(crate) struct AnswerBody {
     progress: Option<Arc<StreamProgress>>,
     /// What is left of a piece that was too long.
     rest: Bytes,
-    /// Bytes left of the announced length.
-    left: Option<u64>,
+    announced: Announced,
     ended: bool,
     broken: bool,
     /// What it broke off with, while what came before is being written.
@@ -48,6 +48,7 @@ pub(crate) fn seal(
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     fields::strip_connection(&mut parts.headers);
+    exchange.apply_rules(&mut parts.headers);
     if let Ok(id) = HeaderValue::from_str(exchange.id().as_str()) {
         parts.headers.insert(REQUEST_ID, id);
     }
@@ -79,19 +80,19 @@ pub(crate) fn seal(
         // Nobody will read it: what still runs for it ends here.
         body = empty();
     }
-    let left = if body.is_end_stream() {
+    let announced = Announced::new(if body.is_end_stream() {
         None
     } else {
         // Broken lengths were found before.
         fields::content_length(&parts.headers).unwrap_or_default()
-    };
+    });
     exchange.answered(parts.status);
     let body = AnswerBody {
         inner: body,
         exchange: Some(exchange),
         progress,
         rest: Bytes::new(),
-        left,
+        announced,
         ended: false,
         broken: false,
         error: None,
@@ -120,27 +121,15 @@ impl AnswerBody {
         let Poll::Ready(piece) = polled else {
             return Poll::Pending;
         };
-        let piece = match (piece, self.left) {
-            (None, Some(left)) if left > 0 => Some(Err(Problem::guest_fault(format!(
-                "the answer ended {left} bytes before its announced length"
-            ))
-            .into())),
-            (Some(Ok(frame)), Some(left)) => {
-                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                Some(match left.checked_sub(length) {
-                    Some(left) => {
-                        self.left = Some(left);
-                        Ok(frame)
-                    }
-                    None => Err(Problem::guest_fault(
-                        "the answer is longer than its announced length",
-                    )
-                    .into()),
-                })
-            }
-            (piece, _) => piece,
+        let checked = match &piece {
+            None => self.announced.ended(),
+            Some(Ok(frame)) => self.announced.came(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => Ok(()),
         };
-        Poll::Ready(piece)
+        Poll::Ready(match checked {
+            Ok(()) => piece,
+            Err(problem) => Some(Err(problem.into())),
+        })
     }
 
     /// Cuts a piece that is too long for one step of an HTTP/2 stream.
@@ -234,7 +223,7 @@ impl Drop for AnswerBody {
             return;
         };
         // hyper does not ask beyond the announced length.
-        let announced = self.left == Some(0) && self.rest.is_empty() && !self.broken;
+        let announced = self.announced.is_complete() && self.rest.is_empty() && !self.broken;
         let complete = announced || self.is_end_stream();
         if !complete {
             drop(exchange);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// Limits of the gateway, for all its connections. Time limits are checked a few
 /// times in their own length: they take effect up to a quarter of the shortest one
 /// later than they say.
@@ -51,6 +53,9 @@ pub struct Config {
     /// Time for the answer to a ping before the connection is closed; 20 seconds by
     /// default.
     pub ping_timeout: Duration,
+    /// Networks of proxies that are believed what they say of their clients, in
+    /// `x-forwarded-for` and `x-forwarded-proto`; none by default.
+    pub trusted_proxies: Vec<IpNet>,
     /// Time for requests in flight to end when the node drains; 30 seconds by
     /// default. Then they are cut.
     pub drain_deadline: Duration,
@@ -67,6 +72,10 @@ impl Config {
     /// the client and 64 KiB of the request that wait for the function; of HTTP/1.1,
     /// a buffer of 64 KiB each way and 64 KiB of a file.
     pub const IN_FLIGHT: u64 = 192 << 10;
+
+    /// What compressing an answer takes of the budget beside that: 320 KiB, of which
+    /// zlib's state is most. Answers go out as they are while there is no room for it.
+    pub const COMPRESSING: u64 = 320 << 10;
 }
 
 impl Default for Config {
@@ -83,6 +92,7 @@ impl Default for Config {
             max_streams: 128,
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(20),
+            trusted_proxies: Vec::new(),
             drain_deadline: Duration::from_secs(30),
         }
     }

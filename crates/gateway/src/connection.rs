@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::AnswerBody;
+use crate::client::Peer;
 use crate::link::{Link, Phase, Shared};
 use crate::service::handle;
 use crate::stream::{StreamExecutor, StreamProgress};
@@ -57,19 +58,32 @@ pub(crate) struct Control {
     pub(crate) tracker: TaskTracker,
 }
 
-/// Serves a connection until it ends. TLS comes in here: everything below takes any
-/// stream of bytes.
+/// The addresses of a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+/// Serves a connection until it ends: any stream of bytes. `http2` says which protocol it
+/// is if that is known; else the first bytes tell.
 pub(crate) async fn serve<S>(
     mut stream: S,
+    http2: Option<bool>,
     shared: Arc<Shared>,
-    addresses: (SocketAddr, SocketAddr),
+    Ends { peer, local }: Ends,
     control: Control,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (peer, local) = addresses;
+    let protocol = async {
+        match http2 {
+            Some(http2) => Ok(Some((http2, Bytes::new()))),
+            None => first_bytes(&mut stream).await,
+        }
+    };
     let first = tokio::select! {
-        first = timeout(shared.config.header_timeout, first_bytes(&mut stream)) => first,
+        first = timeout(shared.config.header_timeout, protocol) => first,
         () = control.drain.cancelled() => return,
     };
     let (http2, prefix) = match first {
@@ -84,7 +98,9 @@ pub(crate) async fn serve<S>(
             return;
         }
     };
-    let link = Link::new(shared, peer.ip().to_canonical(), local, http2);
+    let secure = shared.tls.is_some();
+    let peer = Peer::new(peer.ip(), secure, &shared.config.trusted_proxies);
+    let link = Link::new(shared, peer, local, http2);
     let transport = Transport::new(TokioIo::new(stream), Arc::clone(&link), prefix);
     let _unfinished = Unfinished(Arc::clone(&link));
     if http2 {
@@ -237,7 +253,7 @@ async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
                     if is_timeout(&error) {
                         link.shared.metrics.connections().timed_out.inc();
                     }
-                    tracing::debug!(peer = %link.peer, %error, "a connection ended early");
+                    tracing::debug!(peer = %link.peer.address, %error, "a connection ended early");
                 }
                 return;
             }
@@ -249,7 +265,7 @@ async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
             Event::Look => {
                 let verdict = watch.look(link, Instant::now().into_std());
                 if verdict != Verdict::Fine {
-                    tracing::debug!(peer = %link.peer, ?verdict, "a connection waited too long");
+                    tracing::debug!(peer = %link.peer.address, ?verdict, "a connection waited too long");
                     link.shared.metrics.connections().timed_out.inc();
                 }
                 match verdict {

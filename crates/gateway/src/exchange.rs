@@ -3,23 +3,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::header::{HeaderMap, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, StatusCode, Uri, Version};
 use strand_engine::{Problem, RequestId};
 use strand_telemetry::{AccessLine, RequestSample, RouteMetrics};
 
+use crate::client::Client;
 use crate::link::Link;
 use crate::request_body::Inbound;
 use crate::routing::Target;
+use crate::rules::Rules;
 
 /// One exchange. Counted and logged when it is dropped: whoever holds it last knows
 /// how it ended.
 pub(crate) struct Exchange {
     link: Arc<Link>,
     id: RequestId,
+    client: Client,
     method: Method,
     uri: Uri,
     version: Version,
+    /// Of the page that sends it, if its route wants to know.
+    origin: Option<HeaderValue>,
     started: Instant,
     first_byte: Option<Duration>,
     status: Option<StatusCode>,
@@ -39,9 +45,13 @@ impl Exchange {
         Box::new(Self {
             link: Arc::clone(link),
             id,
+            client: link
+                .peer
+                .client(&parts.headers, &link.shared.config.trusted_proxies),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
+            origin: None,
             started: Instant::now(),
             first_byte: None,
             status: None,
@@ -77,10 +87,29 @@ impl Exchange {
         self.method == Method::HEAD
     }
 
+    pub(crate) fn client(&self) -> Client {
+        self.client
+    }
+
     /// The route was found.
-    pub(crate) fn routed(&mut self, route: usize) {
+    pub(crate) fn routed(&mut self, route: usize, headers: &HeaderMap) {
         self.route = Some(route);
         self.counters().begun();
+        if self.rules().is_some_and(|rules| rules.cors.is_some()) {
+            self.origin = headers.get(ORIGIN).cloned();
+        }
+    }
+
+    /// What there is to do for its route, once that was found.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.link.shared.routes.entry(self.route?).rules.as_ref()
+    }
+
+    /// Does to the head of its answer what its route says.
+    pub(crate) fn apply_rules(&self, headers: &mut HeaderMap) {
+        if let Some(rules) = self.rules() {
+            rules.finish(self.origin.as_ref(), headers);
+        }
     }
 
     pub(crate) fn receives(&mut self, inbound: Arc<Inbound>) {
@@ -165,7 +194,7 @@ impl Drop for Exchange {
         };
         shared.access.write(&AccessLine {
             id: self.id.as_str(),
-            client: self.link.peer,
+            client: self.client.address,
             method: self.method.as_str(),
             path: self.uri.path(),
             protocol: protocol(self.version),
@@ -200,7 +229,7 @@ pub(crate) fn refused(link: &Link, id: &RequestId, problem: &Problem, bytes_out:
     count_problem(link, problem);
     link.shared.access.write(&AccessLine {
         id: id.as_str(),
-        client: link.peer,
+        client: link.peer.address,
         method: "-",
         path: "-",
         protocol: "HTTP/1.1",

@@ -36,21 +36,29 @@
 // A test that unwraps the wrong thing fails, which is what it is for.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod accept_encoding;
+mod announced;
 mod answer;
+mod client;
 mod command;
+mod compress;
 mod config;
 mod connection;
+mod cors;
 mod descriptors;
 mod exchange;
 mod fields;
 mod link;
 mod path;
+mod redirect;
 mod request_body;
 mod routing;
+mod rules;
 mod server;
 mod service;
 mod static_files;
 mod stream;
+mod tls;
 mod transport;
 mod watch;
 
@@ -58,3 +66,4 @@ pub use config::Config;
 pub use descriptors::raise_descriptor_limit;
 pub use routing::{AppRoutes, RoutingError, RoutingTable};
 pub use server::{Drained, Gateway, ServeError};
+pub use tls::Tls;

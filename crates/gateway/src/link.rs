@@ -1,17 +1,19 @@
 //! What the parts of one connection know of each other.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use strand_engine::{Dispatch, Limit, MemoryBudget, Problem, Reservation, format_bytes};
 use strand_telemetry::{AccessLog, Metrics};
 
+use crate::client::Peer;
 use crate::config::Config;
 use crate::exchange::Exchange;
 use crate::routing::RoutingTable;
 use crate::static_files::Places;
 use crate::stream::StreamProgress;
+use crate::tls::Tls;
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -20,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: AccessLog,
+    pub(crate) tls: Option<Tls>,
     /// What requests in flight are charged to.
     pub(crate) budget: Option<Arc<MemoryBudget>>,
     /// Of files that are open for answers.
@@ -43,7 +46,7 @@ pub(crate) enum Phase {
 /// and locks are there for `Sync` and never wait.
 pub(crate) struct Link {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: Peer,
     pub(crate) local: SocketAddr,
     pub(crate) http2: bool,
     phase: AtomicU8,
@@ -66,7 +69,7 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        peer: IpAddr,
+        peer: Peer,
         local: SocketAddr,
         http2: bool,
     ) -> Arc<Self> {

@@ -15,6 +15,8 @@ use strand_engine::{FunctionId, Problem};
 use strand_telemetry::{Metrics, RouteMetrics};
 
 use crate::command::Arguments;
+use crate::redirect::Redirect;
+use crate::rules::Rules;
 use crate::static_files::Root;
 
 /// Where a method stands that no route can name.
@@ -67,17 +69,19 @@ pub enum RoutingError {
         /// Why not.
         reason: String,
     },
-    /// A command's media type cannot stand in a header.
+    /// What a route says cannot stand in an answer's head.
     #[error(
-        "the route `{path}` of app `{app}` has the content type {content_type:?}, which cannot stand in a header"
+        "the route `{path}` of app `{app}` has the `{field}` {text:?}, which no answer can have"
     )]
-    ContentType {
+    Unfit {
         /// The app.
         app: String,
         /// The route's path.
         path: String,
-        /// The media type.
-        content_type: String,
+        /// What of the route it is.
+        field: &'static str,
+        /// What it says.
+        text: String,
     },
     /// The app's folder cannot be opened.
     #[error("the folder {folder:?} of app `{app}` cannot be opened: {reason}")]
@@ -99,6 +103,7 @@ pub(crate) enum Target {
         arguments: Option<Arguments>,
     },
     Static(Arc<Root>),
+    Redirect(Redirect),
 }
 
 /// A route as requests meet it.
@@ -107,6 +112,8 @@ pub(crate) struct Entry {
     pub(crate) app: Arc<str>,
     pub(crate) path: String,
     pub(crate) target: Target,
+    /// What else there is to do for it.
+    pub(crate) rules: Option<Rules>,
     pub(crate) metrics: RouteMetrics,
 }
 
@@ -171,12 +178,14 @@ impl RoutingTable {
                 }
                 let function = match &target {
                     Target::Function { id, .. } => &*id.function,
-                    Target::Static(_) => "",
+                    Target::Static(_) | Target::Redirect(_) => "",
                 };
+                let rules = Rules::new(&route.rules, matches!(target, Target::Static(_)));
                 table.entries.push(Entry {
                     metrics: metrics.route(app.app, function, &route.path),
                     app: Arc::clone(&name),
                     path: route.path.clone(),
+                    rules: rules.map_err(|error| unfit(&app, route, error.field, error.text))?,
                     target,
                 });
             }
@@ -344,11 +353,9 @@ fn target(app: &AppRoutes<'_>, name: &Arc<str>, route: &Route) -> Result<Target,
     match &route.target {
         RouteTarget::Function { name: own, command } => {
             let arguments = command.as_ref().map(|command| {
-                Arguments::new(command).ok_or_else(|| RoutingError::ContentType {
-                    app: app.app.to_owned(),
-                    path: route.path.clone(),
-                    content_type: command.content_type.clone(),
-                })
+                let text = || command.content_type.clone();
+                Arguments::new(command)
+                    .ok_or_else(|| unfit(app, route, "command.contentType", text()))
             });
             Ok(Target::Function {
                 id: FunctionId {
@@ -370,6 +377,18 @@ fn target(app: &AppRoutes<'_>, name: &Arc<str>, route: &Route) -> Result<Target,
             let has_rest = route.path.contains("{*");
             Ok(Target::Static(Arc::new(Root::new(folder, path, has_rest))))
         }
+        RouteTarget::Redirect(redirect) => Redirect::new(redirect)
+            .map(Target::Redirect)
+            .ok_or_else(|| unfit(app, route, "redirect.status", redirect.status.to_string())),
+    }
+}
+
+fn unfit(app: &AppRoutes<'_>, route: &Route, field: &'static str, text: String) -> RoutingError {
+    RoutingError::Unfit {
+        app: app.app.to_owned(),
+        path: route.path.clone(),
+        field,
+        text,
     }
 }
 

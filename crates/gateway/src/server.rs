@@ -16,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::connection::{self, Control};
+use crate::connection::{self, Control, Ends};
 use crate::descriptors;
 use crate::link::Shared;
 use crate::routing::RoutingTable;
 use crate::static_files::Places;
+use crate::tls::{self, Tls};
 
 /// How long to wait when the system has no descriptor or memory for a connection:
 /// trying again at once would only burn time.
@@ -103,6 +104,7 @@ impl Gateway {
                 dispatch,
                 metrics,
                 access,
+                tls: None,
                 budget: None,
                 files: Places::new(descriptors::files()),
                 draining: AtomicBool::new(false),
@@ -116,6 +118,13 @@ impl Gateway {
     #[must_use]
     pub fn charged_to(mut self, budget: Arc<MemoryBudget>) -> Self {
         self.shared.budget = Some(budget);
+        self
+    }
+
+    /// Takes connections of TLS, and no others.
+    #[must_use]
+    pub fn over_tls(mut self, tls: Tls) -> Self {
+        self.shared.tls = Some(tls);
         self
     }
 
@@ -202,12 +211,43 @@ async fn accept(
         let own = control.clone();
         let task = async move {
             let _place = place;
+            let ends = Ends { peer, local };
             match here(stream, shared.config.write_timeout) {
-                Ok(stream) => connection::serve(stream, shared, (peer, local), own).await,
+                Ok(stream) if shared.tls.is_none() => {
+                    connection::serve(stream, None, shared, ends, own).await;
+                }
+                // In a box: most of its size only the handshake needs.
+                Ok(stream) => Box::pin(shake_hands(stream, shared, ends, own)).await,
                 Err(error) => tracing::warn!(%peer, %error, "a connection cannot be used"),
             }
         };
         worker.handle.spawn(control.tracker.track_future(task));
+    }
+}
+
+/// Serves a connection of TLS.
+async fn shake_hands(stream: TcpStream, shared: Arc<Shared>, ends: Ends, control: Control) {
+    let Some(tls) = shared.tls.clone() else {
+        return;
+    };
+    let handshake = timeout(shared.config.header_timeout, tls.accept(stream));
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = control.drain.cancelled() => return,
+    };
+    let connections = shared.metrics.connections();
+    match shaken {
+        Ok(Ok(stream)) => {
+            let http2 = tls::chose_http2(&stream);
+            connection::serve(stream, http2, shared, ends, control).await;
+        }
+        Ok(Err(error)) => {
+            connections.handshakes_failed.inc();
+            tracing::debug!(peer = %ends.peer, %error, "a handshake failed");
+        }
+        Err(_) => {
+            connections.timed_out.inc();
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use futures::FutureExt;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::uri::{self, Authority, PathAndQuery, Scheme};
+use http::uri::{self, Authority, PathAndQuery};
 use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -16,7 +17,10 @@ use hyper::body::Incoming;
 use strand_engine::{Body, Call, CommandLine, FunctionId, Limit, Problem, REQUEST_ID};
 use tokio::task::yield_now;
 
+use crate::accept_encoding::accepted;
 use crate::answer::{AnswerBody, empty, seal};
+use crate::compress;
+use crate::cors;
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::link::Link;
@@ -58,6 +62,8 @@ pub(crate) async fn handle(
 enum Plan {
     Call(FunctionId, CommandLine),
     Send(Arc<Root>, String),
+    /// The answer is known.
+    Give(Response<Body>),
 }
 
 async fn answer(
@@ -87,35 +93,61 @@ async fn answer(
         return Err(Problem::bad_request("method", "this node is not a proxy"));
     }
     let authority = fields::authority(&parts, link.local)?;
-    match plan(exchange, &parts, &authority)? {
+    let plan = plan(exchange, &parts, &authority)?;
+    let compress = exchange.rules().is_some_and(|rules| rules.compress);
+    // The function gets the fields.
+    let asked = compress.then(|| accepted(&parts.headers));
+    let response = match plan {
         Plan::Call(function, command) => {
+            let limits = exchange
+                .rules()
+                .map(|rules| rules.limits)
+                .unwrap_or_default();
             let request = Request::from_parts(for_function(parts, authority, exchange), body);
             let call = Call {
                 function,
                 request,
                 command,
                 id: exchange.id().clone(),
-                deadline: None,
+                deadline: limits.wall.map(|wall| Instant::now() + wall),
+                body: limits.body,
                 depth: 0,
             };
-            dispatch(&link, call, inbound).await
+            dispatch(&link, call, inbound).await?
         }
         Plan::Send(root, file) => {
             drop(body);
-            static_files::answer(&link.shared.files, root, file, &parts).await
+            let places = &link.shared.files;
+            let mut response =
+                static_files::answer(places, root, file, asked.as_deref(), &parts).await?;
+            if let Some(rules) = exchange.rules() {
+                rules.mark_file(response.status(), response.headers_mut());
+            }
+            response
         }
-    }
+        Plan::Give(response) => response,
+    };
+    Ok(match asked {
+        Some(codings) => compress::compress(response, &codings, link.shared.budget.as_ref()),
+        None => response,
+    })
 }
 
 fn plan(exchange: &mut Exchange, parts: &Parts, authority: &Authority) -> Result<Plan, Problem> {
     let link = Arc::clone(exchange.link());
+    let routes = &link.shared.routes;
     let path = path::normal(parts.uri.path())?;
-    let found = link
-        .shared
-        .routes
-        .find(&parts.method, authority.host(), &path)?;
-    exchange.routed(*found.value);
-    match &link.shared.routes.entry(*found.value).target {
+    if let Some(method) = cors::preflight_method(parts)
+        && let Ok(found) = routes.find(&method, authority.host(), &path)
+        && let Some(rules) = &routes.entry(*found.value).rules
+        && let Some(cors) = &rules.cors
+    {
+        exchange.routed(*found.value, &parts.headers);
+        return cors.preflight(&method, parts).map(Plan::Give);
+    }
+    let found = routes.find(&parts.method, authority.host(), &path)?;
+    exchange.routed(*found.value, &parts.headers);
+    match &routes.entry(*found.value).target {
         Target::Function { id, arguments } => {
             let command = match arguments {
                 Some(arguments) => arguments.of(&found.params, parts.uri.query())?,
@@ -127,12 +159,17 @@ fn plan(exchange: &mut Exchange, parts: &Parts, authority: &Authority) -> Result
             let file = found.params.iter().last().map_or("", |(_, file)| file);
             Ok(Plan::Send(Arc::clone(root), file.to_owned()))
         }
+        Target::Redirect(redirect) => redirect
+            .answer(&found.params, parts.uri.query())
+            .map(Plan::Give),
     }
 }
 
 /// The request's head as functions see it.
 fn for_function(mut parts: Parts, authority: Authority, exchange: &Exchange) -> Parts {
     fields::strip_connection(&mut parts.headers);
+    let client = exchange.client();
+    exchange.link().peer.rewrite(client, &mut parts.headers);
     let host = parts.headers.get(header::HOST);
     if host.is_none_or(|host| host != authority.as_str())
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
@@ -144,7 +181,7 @@ fn for_function(mut parts: Parts, authority: Authority, exchange: &Exchange) -> 
     }
     parts.extensions.clear();
     let mut whole = uri::Parts::default();
-    whole.scheme = Some(Scheme::HTTP);
+    whole.scheme = Some(client.scheme());
     whole.authority = Some(authority);
     let path = parts.uri.into_parts().path_and_query;
     whole.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));

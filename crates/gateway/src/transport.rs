@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use strand_engine::Problem;
+use strand_engine::{Problem, RequestId};
 use tokio::time::{Sleep, sleep};
 
 use crate::exchange;
@@ -103,9 +103,15 @@ fn refusal(link: &Link, head: &[u8]) -> Option<Bytes> {
         _ => return None,
     };
     let id = fields::new_request_id();
-    let json = problem.to_json(&id).to_string();
+    let (answer, length) = raw_problem(&problem, &id);
+    exchange::refused(link, &id, &problem, length);
+    Some(answer)
+}
+
+/// A problem as the last answer of a connection of HTTP/1.1, and the length of its body.
+pub(crate) fn raw_problem(problem: &Problem, id: &RequestId) -> (Bytes, usize) {
+    let json = problem.to_json(id).to_string();
     let status = problem.status();
-    exchange::refused(link, &id, &problem, json.len());
     let text = format!(
         "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {id}\r\nconnection: close\r\ndate: {}\r\n\r\n{json}",
         status.as_u16(),
@@ -113,7 +119,7 @@ fn refusal(link: &Link, head: &[u8]) -> Option<Bytes> {
         json.len(),
         httpdate::fmt_http_date(SystemTime::now()),
     );
-    Some(Bytes::from(text))
+    (Bytes::from(text), json.len())
 }
 
 impl<IO: Read + Write + Unpin> Read for Transport<IO> {

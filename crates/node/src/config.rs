@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 use strand_engine::{Limits, Weights};
 
 use crate::files::{FileError, read_text};
-use bounds::{DAY, GIB, KIB, MIB, VAST, count, size, time};
+use bounds::{DAY, GIB, KIB, MIB, VAST, count, networks, size, time};
 
 pub use bounds::{Size, Time};
 
@@ -60,6 +61,10 @@ const MAX_FILE: u64 = MIB;
 /// body-timeout = "30s"
 /// body-rate = 128            # bytes a second
 /// write-timeout = "60s"
+/// trusted-proxies = ["10.0.0.0/8"]   # who may say for whom they ask; none by default
+///
+/// [tls]                      # the apps' listener speaks TLS, and nothing else
+/// certificates = [{ certificate = "tls/site.pem", key = "tls/site.key" }]
 ///
 /// [compile]
 /// memory = "2Gi"             # address space of the compiler's process
@@ -88,6 +93,8 @@ pub struct NodeConfig {
     pub functions: FunctionsSection,
     /// What clients may do.
     pub gateway: GatewaySection,
+    /// TLS of the apps' listener.
+    pub tls: TlsSection,
     /// The compiler.
     pub compile: CompileSection,
 }
@@ -280,6 +287,9 @@ pub struct GatewaySection {
     /// Time in which a client takes nothing; 100 ms to 24 h.
     #[serde(deserialize_with = "time::<100, DAY, _, _>")]
     pub write_timeout: Time,
+    /// Networks, or single addresses, of proxies that say for whom they ask; at most 1000.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for GatewaySection {
@@ -295,8 +305,28 @@ impl Default for GatewaySection {
             body_timeout: Time(config.body_timeout),
             body_rate: config.body_rate,
             write_timeout: Time(config.write_timeout),
+            trusted_proxies: config.trusted_proxies,
         }
     }
+}
+
+/// TLS of the apps' listener.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TlsSection {
+    /// Certificates; without any the listener speaks cleartext. A client gets the first one that
+    /// is for the name that it asks for, or the first of all.
+    pub certificates: Vec<CertificateFiles>,
+}
+
+/// The files of a certificate. Relative paths are relative to the configuration's folder.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CertificateFiles {
+    /// The certificate and those that lead from it to one that clients know, in PEM.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
 }
 
 /// The compiler's part.
@@ -370,10 +400,16 @@ impl NodeConfig {
             path: path.into(),
             source,
         })?;
-        toml::from_str(&text).map_err(|source| ConfigError::Invalid {
+        let mut config: Self = toml::from_str(&text).map_err(|source| ConfigError::Invalid {
             path: path.into(),
             source: Box::new(source),
-        })
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for files in &mut config.tls.certificates {
+            files.certificate = folder.join(&files.certificate);
+            files.key = folder.join(&files.key);
+        }
+        Ok(config)
     }
 
     /// The memory budget in bytes.
@@ -407,6 +443,7 @@ impl NodeConfig {
             write_timeout: section.write_timeout.0,
             max_connections: section.connections,
             max_streams: section.streams,
+            trusted_proxies: section.trusted_proxies.clone(),
             drain_deadline: self.drain(),
             ..strand_gateway::Config::default()
         }

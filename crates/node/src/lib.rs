@@ -13,6 +13,7 @@ mod once;
 mod registry;
 mod serve;
 mod state;
+mod tls;
 mod trim;
 
 pub use app::{
@@ -20,7 +21,8 @@ pub use app::{
 };
 pub use bindings::{Binding, BindingError, BlobLocation, Misbinding};
 pub use config::{
-    Ceilings, CompileSection, ConfigError, EngineSection, NodeConfig, Size, Time, Weight,
+    Ceilings, CertificateFiles, CompileSection, ConfigError, EngineSection, NodeConfig, Size, Time,
+    Weight,
 };
 pub use files::{FileError, read_file};
 pub use grants::BackendsError;
@@ -29,3 +31,4 @@ pub use once::{Invocation, call_once, is_success};
 pub use registry::Registry;
 pub use serve::{Node, ServeError, listen};
 pub use state::StateDir;
+pub use tls::{Certificates, TlsError};

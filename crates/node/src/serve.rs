@@ -10,16 +10,18 @@ use strand_admin::{
     Admin, AppStatus, FunctionLimits, FunctionStatus, MemoryStatus, State, Status, TokenError,
 };
 use strand_engine::{Allocation, Dispatch, Engine};
-use strand_gateway::{AppRoutes, Drained, Gateway, RoutingError, RoutingTable};
+use strand_gateway::{AppRoutes, Drained, Gateway, RoutingError, RoutingTable, Tls};
 use strand_telemetry::{AccessLog, Metrics, Reading, Telemetry};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{AppDir, AppError};
 use crate::cores::Cores;
 use crate::host::{Host, LoadedApp};
 use crate::registry::Apps;
+use crate::tls::Certificates;
 use crate::trim;
 
 /// Why a node does not serve.
@@ -44,6 +46,9 @@ pub enum ServeError {
     /// No threads.
     #[error("the threads that serve cannot be started: {0}")]
     Cores(io::Error),
+    /// TLS cannot be spoken.
+    #[error("the way in cannot speak TLS: {0}")]
+    Tls(#[from] rustls::Error),
     /// The gateway ended.
     #[error(transparent)]
     Gateway(#[from] strand_gateway::ServeError),
@@ -64,6 +69,7 @@ pub fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, 
 /// A node: a host with metrics and a life that others can watch.
 pub struct Node {
     host: Host,
+    certificates: Option<Arc<Certificates>>,
     metrics: Arc<Metrics>,
     access: AccessLog,
     state: watch::Sender<State>,
@@ -83,11 +89,20 @@ impl Node {
         metrics.watch(Reading::LogLinesDropped, move || writer.dropped());
         Self {
             host,
+            certificates: None,
             metrics,
             access: telemetry.access.clone(),
             state: watch::Sender::new(State::Starting),
             apps: Arc::default(),
         }
+    }
+
+    /// Speaks TLS to the apps' clients, with these certificates, and with what their files hold
+    /// when they change.
+    #[must_use]
+    pub fn over_tls(mut self, certificates: Arc<Certificates>) -> Self {
+        self.certificates = Some(certificates);
+        self
     }
 
     /// The host.
@@ -213,7 +228,7 @@ impl Node {
         };
         let cores = Cores::start().map_err(ServeError::Cores)?;
         watch_tasks(&self.metrics, cores.handles().to_vec());
-        let gateway = Gateway::new(
+        let mut gateway = Gateway::new(
             self.host.config().gateway(),
             Arc::new(routes),
             dispatch,
@@ -221,19 +236,26 @@ impl Node {
             self.access.clone(),
         )
         .charged_to(Arc::clone(self.host.engine().budget()));
+        if let Some(certificates) = &self.certificates {
+            gateway = gateway.over_tls(Tls::new(Arc::clone(certificates) as _)?);
+        }
         let state = self.state.clone();
         let end = shutdown.clone();
         tokio::spawn(async move {
             end.cancelled().await;
             state.send_replace(State::Draining);
         });
-        let trimming = tokio::spawn(trim::watch(Arc::clone(self.host.engine().budget())));
+        let mut watching = JoinSet::new();
+        watching.spawn(trim::watch(Arc::clone(self.host.engine().budget())));
+        if let Some(certificates) = &self.certificates {
+            watching.spawn(Arc::clone(certificates).watch());
+        }
         self.state.send_replace(State::Ready);
         ready();
         let served = gateway
             .serve(listener, cores.handles().to_vec(), shutdown)
             .await;
-        trimming.abort();
+        drop(watching);
         // Joins threads: off the runtime that administration is served on.
         drop(tokio::task::spawn_blocking(move || drop(cores)).await);
         Ok(served?)

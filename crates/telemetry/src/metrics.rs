@@ -74,6 +74,8 @@ pub struct ConnectionMetrics {
     pub accepted: Counter,
     /// Connections that were closed for a time limit.
     pub timed_out: Counter,
+    /// Connections that ended in their TLS handshake.
+    pub handshakes_failed: Counter,
 }
 
 /// What is counted of artefacts, at start-up and when a Directive changes.
@@ -231,6 +233,11 @@ impl Metrics {
             "connections_timed_out",
             "Connections closed for a time limit",
             connections.timed_out.clone(),
+        );
+        registry.register(
+            "tls_handshakes_failed",
+            "Connections that ended in their TLS handshake",
+            connections.handshakes_failed.clone(),
         );
         registry.register("compilations", "Artefacts made or found", results);
         *metrics.lock() = registry;

@@ -13,6 +13,7 @@ fn route(path: &str, methods: &str, target: &str) -> Route {
                 command: None,
             },
         },
+        rules: strand_directive::Rules::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use strand_engine::Problem;
 
 use super::missing;
+use crate::accept_encoding::Coding;
 use crate::path::unescape;
 
 /// What a static route leads to.
@@ -31,6 +32,8 @@ pub(super) struct OpenFile {
     pub(super) length: u64,
     pub(super) modified: Option<SystemTime>,
     pub(super) content_type: String,
+    /// What it is compressed in.
+    pub(super) coding: Option<Coding>,
 }
 
 /// The names on the way to a file, unescaped. Nothing but plain names is let through:
@@ -72,28 +75,39 @@ impl Root {
         &self,
         names: &[String],
         in_folder_form: bool,
+        codings: &[Coding],
     ) -> Result<Option<OpenFile>, Problem> {
-        self.try_open(names, in_folder_form).map_err(|error| {
-            if !is_no_file(&error) {
-                tracing::warn!(path = ?self.path, ?names, %error, "a file cannot be opened");
-                return Problem::host_fault("the file could not be opened");
-            }
-            // Also for what must not be opened: that it is there is not told.
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::debug!(path = ?self.path, ?names, %error, "a file is not served");
-            }
-            missing()
-        })
+        self.try_open(names, in_folder_form, codings)
+            .map_err(|error| {
+                if !is_no_file(&error) {
+                    tracing::warn!(path = ?self.path, ?names, %error, "a file cannot be opened");
+                    return Problem::host_fault("the file could not be opened");
+                }
+                // Also for what must not be opened: that it is there is not told.
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::debug!(path = ?self.path, ?names, %error, "a file is not served");
+                }
+                missing()
+            })
     }
 
-    fn try_open(&self, names: &[String], in_folder_form: bool) -> io::Result<Option<OpenFile>> {
+    fn try_open(
+        &self,
+        names: &[String],
+        in_folder_form: bool,
+        codings: &[Coding],
+    ) -> io::Result<Option<OpenFile>> {
+        let index = |folder: &Dir| {
+            let path = Path::new("index.html");
+            regular(open(folder, path)?, folder, path, codings)
+        };
         if names.is_empty() {
             let file = open(&self.app, &self.path)?;
             return match (file.metadata()?.is_dir(), self.has_rest) {
                 (true, true) if !in_folder_form => Ok(None),
                 (true, _) => index(&self.app.open_dir(&self.path)?).map(Some),
                 (false, true) => Err(io::ErrorKind::NotFound.into()),
-                (false, false) => regular(file, &self.path).map(Some),
+                (false, false) => regular(file, &self.app, &self.path, codings).map(Some),
             };
         }
         let folder = self.app.open_dir(&self.path)?;
@@ -104,7 +118,7 @@ impl Root {
             (true, true) => index(&folder.open_dir(&path)?).map(Some),
             (true, false) => Ok(None),
             (false, true) => Err(io::ErrorKind::NotFound.into()),
-            (false, false) => regular(file, &path).map(Some),
+            (false, false) => regular(file, &folder, &path, codings).map(Some),
         }
     }
 }
@@ -135,11 +149,6 @@ fn is_no_file(error: &io::Error) -> bool {
     }
 }
 
-fn index(folder: &Dir) -> io::Result<OpenFile> {
-    let path = Path::new("index.html");
-    regular(open(folder, path)?, path)
-}
-
 fn open(folder: &Dir, path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // A pipe must not keep a thread waiting for its other end.
@@ -148,7 +157,26 @@ fn open(folder: &Dir, path: &Path) -> io::Result<File> {
     Ok(folder.open_with(path, &options)?.into_std())
 }
 
-fn regular(file: File, path: &Path) -> io::Result<OpenFile> {
+/// The file, or one beside it that has the same in a coding that the client takes.
+fn regular(file: File, folder: &Dir, path: &Path, codings: &[Coding]) -> io::Result<OpenFile> {
+    let file = described(file, content_type(path), None)?;
+    for coding in codings {
+        let mut name = path.as_os_str().to_owned();
+        name.push(coding.suffix());
+        let beside = open(folder, Path::new(&name))
+            .and_then(|beside| described(beside, file.content_type.clone(), Some(*coding)));
+        match beside {
+            // An older one is of what was there before.
+            Ok(beside) if beside.modified >= file.modified => return Ok(beside),
+            Ok(_) => tracing::debug!(?path, ?name, "a compressed file is older than its original"),
+            Err(error) if is_no_file(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(file)
+}
+
+fn described(file: File, content_type: String, coding: Option<Coding>) -> io::Result<OpenFile> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other(Irregular));
@@ -156,7 +184,8 @@ fn regular(file: File, path: &Path) -> io::Result<OpenFile> {
     Ok(OpenFile {
         length: metadata.len(),
         modified: metadata.modified().ok(),
-        content_type: content_type(path),
+        content_type,
+        coding,
         metadata,
         file,
     })

@@ -11,6 +11,10 @@
 //! in pieces as the client takes them; one that shrinks meanwhile breaks the answer
 //! off. So many files may be open at once and no more, as each takes a descriptor for
 //! as long as its client likes; one that is sent in a single piece is closed at once.
+//!
+//! A file `style.css` with a `style.css.br`, `.zst` or `.gz` beside it that is not older is sent
+//! as that one to clients that take its coding. It is a file of its own, with a tag and with
+//! ranges of its own.
 
 mod body;
 mod conditions;
@@ -30,7 +34,10 @@ use strand_engine::{Body, Kind, Problem};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
+use crate::accept_encoding::Coding;
 use crate::answer::empty;
+use crate::compress::is_text;
+use crate::rules::vary;
 pub(crate) use crate::static_files::lookup::Root;
 pub(crate) use crate::static_files::places::Places;
 
@@ -43,11 +50,13 @@ use range::Selection;
 pub(crate) const PIECE: usize = 64 << 10;
 
 /// Answers with a file, or what there is to say of it. `file` is the part of the path
-/// that the route captured, still escaped.
+/// that the route captured, still escaped, `codings` what the client takes if the route is to
+/// compress.
 pub(crate) async fn answer(
     places: &Places,
     root: Arc<Root>,
     file: String,
+    codings: Option<&[Coding]>,
     parts: &Parts,
 ) -> Result<Response<Body>, Problem> {
     let names = lookup::names(&file)?;
@@ -55,9 +64,11 @@ pub(crate) async fn answer(
     let conditions = Conditions::of(&parts.headers);
     let head = parts.method == Method::HEAD;
     let place = places.take().await?;
+    let codings = codings.map(<[Coding]>::to_vec);
     let work = move || {
-        root.open(&names, in_folder_form)?
-            .map(|file| respond(file, place, &conditions, head))
+        let takes = codings.as_deref().unwrap_or_default();
+        let file = root.open(&names, in_folder_form, takes)?;
+        file.map(|file| respond(file, codings.is_some(), place, &conditions, head))
             .transpose()
     };
     let done: Result<Option<Response<Body>>, Problem> =
@@ -74,6 +85,7 @@ pub(crate) async fn answer(
 /// Blocks: reads the first piece.
 fn respond(
     file: OpenFile,
+    compresses: bool,
     place: OwnedSemaphorePermit,
     conditions: &Conditions,
     head: bool,
@@ -87,6 +99,13 @@ fn respond(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    if let Some(coding) = file.coding {
+        let name = HeaderValue::from_static(coding.name());
+        headers.insert(header::CONTENT_ENCODING, name);
+    }
+    if compresses && (file.coding.is_some() || is_text(&file.content_type)) {
+        vary(headers, "accept-encoding");
+    }
     insert(headers, header::ETAG, &tag.to_string());
     if let Some(modified) = modified {
         insert(

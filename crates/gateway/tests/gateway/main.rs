@@ -11,6 +11,7 @@ mod frames;
 mod limits;
 mod memory;
 mod requests;
+mod rules;
 mod static_files;
 mod streams;
 mod support;

@@ -31,7 +31,8 @@ async fn functions_get_the_message_and_not_the_connection() {
             "uri": "http://test/a%20b/%61?q=1&r=%zz",
             "headers": {
                 "host": "test", "te": "trailers", "traceparent": "00-abc",
-                "x-forwarded-for": "1.2.3.4", "x-request-id": "my-id",
+                "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "http",
+                "x-request-id": "my-id",
             },
             "body": "", "trailers": null, "id": "my-id", "function": "app/any",
             "args": [], "contentType": "application/octet-stream",

@@ -16,7 +16,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::Value;
-use strand_directive::{Command, Route, RouteTarget, Template};
+use strand_directive::{Command, Route, RouteTarget, Rules, Template};
 use strand_engine::{Answer, Body, BodyError, Call, Dispatch, MemoryBudget, Problem};
 use strand_gateway::{AppRoutes, Config, Drained, Gateway, RoutingTable};
 use strand_telemetry::{AccessLog, LogWriter, Metrics};
@@ -74,6 +74,7 @@ pub(crate) fn function(path: &str, methods: &str, name: &str) -> Route {
             name: name.to_owned(),
             command: None,
         },
+        rules: Rules::default(),
     }
 }
 
@@ -91,6 +92,7 @@ pub(crate) fn command(path: &str, args: &[&str]) -> Route {
                 content_type: "text/x-test".to_owned(),
             }),
         },
+        rules: Rules::default(),
     }
 }
 
@@ -99,6 +101,7 @@ pub(crate) fn folder(path: &str, folder: &str) -> Route {
         path: path.to_owned(),
         methods: None,
         target: RouteTarget::Static(folder.to_owned()),
+        rules: Rules::default(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Values in bounds: numbers, sizes and times that are looked at while they are read.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use strand_directive::units::{format_duration, format_size, parse_duration, parse_size};
@@ -100,4 +102,25 @@ where
     Err(format!(
         "must be from `{least}` to `{most}`, found `{value}`"
     ))
+}
+
+/// Reads networks, of which an address alone is one.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    const MOST: usize = 1000;
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    if texts.len() > MOST {
+        let found = texts.len();
+        return Err(D::Error::custom(format!(
+            "at most {MOST} networks, found {found}"
+        )));
+    }
+    let network = |text: &String| {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        address.or_else(|_| text.parse()).map_err(|_| {
+            D::Error::custom(format!(
+                "`{text}` is neither an address nor a network such as `10.0.0.0/8`"
+            ))
+        })
+    };
+    texts.iter().map(network).collect()
 }

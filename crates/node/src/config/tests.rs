@@ -23,12 +23,23 @@ fn the_documented_file_is_read() {
         [gateway]
         streams = 16
         write-timeout = "5s"
+        trusted-proxies = ["10.0.0.0/8", "::1"]
+        [tls]
+        certificates = [{ certificate = "a.pem", key = "a.key" }]
         [compile]
         wall = "3m"
         "#,
     )
     .expect("valid");
     assert_eq!(config.memory_budget(), 2 << 30);
+    let proxies: Vec<String> = config
+        .gateway()
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(config.tls.certificates[0].key, Path::new("a.key"));
     assert_eq!(config.drain(), Duration::from_secs(5));
     assert_eq!(config.ceilings.memory, Size(1 << 30));
     assert_eq!(config.ceilings.concurrency, 7);

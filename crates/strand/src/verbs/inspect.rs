@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use strand_compiler::{CompileError, NotWasm, Shape};
 use strand_directive::{NeededGrant, World, needed_grants, unsupported};
-use strand_node::{MAX_WASM, facts, read_file};
+use strand_node::{MAX_WASM, NodeConfig, facts, read_file};
 
 use crate::cli::{InspectArgs, NodeArgs};
 
@@ -75,11 +75,14 @@ fn with_help(error: &NotWasm) -> String {
 fn compile(wasm: &[u8]) -> Result<Result<Vec<u8>, CompileError>> {
     // Nothing of it is worth keeping, and nothing that is kept is needed for it.
     let state = tempfile::tempdir().context("a temporary folder")?;
-    let host = super::open_host(&NodeArgs {
-        bindings: Vec::new(),
-        state: Some(state.path().to_owned()),
-        config: None,
-    })?;
+    let host = super::open_host(
+        &NodeArgs {
+            bindings: Vec::new(),
+            state: Some(state.path().to_owned()),
+            config: None,
+        },
+        NodeConfig::default(),
+    )?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -55,11 +55,14 @@ fn check_bound_apps(bindings: &[Binding], apps: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn open_host(args: &NodeArgs) -> Result<Host> {
-    let config = match &args.config {
+fn read_config(args: &NodeArgs) -> Result<NodeConfig> {
+    Ok(match &args.config {
         Some(path) => NodeConfig::read(path)?,
         None => NodeConfig::default(),
-    };
+    })
+}
+
+fn open_host(args: &NodeArgs, config: NodeConfig) -> Result<Host> {
     let state = match &args.state {
         Some(path) => path.clone(),
         None => StateDir::default_path()

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         );
     }
     // Before the long step: a bucket that is not there should be told at once.
-    let host = super::open_host(&args.node)?;
+    let host = super::open_host(&args.node, super::read_config(&args.node)?)?;
     host.check_backends(&app, Some(&args.function))?;
     if !args.no_build {
         build_functions(&app)?;

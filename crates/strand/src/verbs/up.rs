@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use strand_node::{AppDir, LoadedApp, Node, listen};
+use strand_node::{AppDir, CertificateFiles, Certificates, LoadedApp, Node, NodeConfig, listen};
 use strand_telemetry::Format;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,11 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
     // told at once.
     let listener = listen(args.listen, "--listen")?;
     let admin = listen(args.admin, "--admin")?;
-    let host = super::open_host(&args.node)?;
+    let config = read_config(args)?;
+    let certificates = (!config.tls.certificates.is_empty())
+        .then(|| Certificates::read(config.tls.certificates.clone()))
+        .transpose()?;
+    let host = super::open_host(&args.node, config)?;
     for app in &apps {
         host.check_backends(app, None)?;
     }
@@ -28,7 +32,15 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
             build_functions(app)?;
         }
     }
-    let node = Node::new(host, &telemetry);
+    let mut node = Node::new(host, &telemetry);
+    let scheme = if certificates.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    if let Some(certificates) = certificates {
+        node = node.over_tls(certificates);
+    }
     node.log_start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -53,7 +65,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
         };
         let address = listener.local_addr()?;
         let ready = || {
-            report::status("Serving", format_args!("http://{address}"));
+            report::status("Serving", format_args!("{scheme}://{address}"));
             report::status("Administering", format_args!("http://{admin_address}"));
         };
         tokio::spawn({
@@ -73,6 +85,20 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
         report::status("Ended", names.join(", "));
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The node's configuration, with what the command line says of it.
+fn read_config(args: &UpArgs) -> Result<NodeConfig> {
+    let mut config = super::read_config(&args.node)?;
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        let files = CertificateFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        };
+        // The first one is for clients that ask for no name.
+        config.tls.certificates.insert(0, files);
+    }
+    Ok(config)
 }
 
 /// Reads the apps, and looks whether they can be told apart.

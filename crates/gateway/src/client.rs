@@ -1,0 +1,309 @@
+//! Who a request comes from, also behind proxies, and how functions are told.
+//!
+//! Functions are told by `x-forwarded-for` and `x-forwarded-proto`. Any client can send these
+//! fields, so that they count only if a proxy sends them that the operator trusts. Of the
+//! addresses that such a proxy tells, the client's is the last one that is not itself that of a
+//! trusted proxy: what stands before it the client may have made up.
+
+use std::net::IpAddr;
+
+use http::header::{FORWARDED, HeaderName};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue};
+use ipnet::IpNet;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Addresses of one request that are looked at. Who is behind more proxies than these is taken
+/// for the last of them.
+const HOPS: usize = 32;
+
+/// Where a connection comes from.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Whether what it says of its own clients is believed.
+    trusted: bool,
+    secure: bool,
+    /// The address as a field's value.
+    text: HeaderValue,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Client {
+    pub(crate) address: IpAddr,
+    /// Whether it came over TLS, to us or to the proxy.
+    secure: bool,
+}
+
+impl Client {
+    pub(crate) fn scheme(self) -> Scheme {
+        if self.secure {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        }
+    }
+}
+
+impl Peer {
+    /// `secure` says whether the connection is one of TLS.
+    pub(crate) fn new(address: IpAddr, secure: bool, trusted: &[IpNet]) -> Self {
+        // Clients of IPv4 reach a listener of IPv6 under an address of that.
+        let address = address.to_canonical();
+        let text = HeaderValue::try_from(address.to_string());
+        Self {
+            address,
+            trusted: is_in(address, trusted),
+            secure,
+            // An address is ASCII.
+            text: text.unwrap_or(HeaderValue::from_static("unknown")),
+        }
+    }
+
+    /// Who sent a request with these fields.
+    pub(crate) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
+        if !self.trusted {
+            return Client {
+                address: self.address,
+                secure: self.secure,
+            };
+        }
+        let proto = headers.get(PROTO).map(HeaderValue::as_bytes);
+        Client {
+            address: told(headers)
+                .map_while(|text| {
+                    text.parse()
+                        .ok()
+                        .map(|address: IpAddr| address.to_canonical())
+                })
+                .take(HOPS)
+                .try_fold(self.address, |_, address| {
+                    if is_in(address, trusted) {
+                        Ok(address)
+                    } else {
+                        Err(address)
+                    }
+                })
+                .unwrap_or_else(|client| client),
+            secure: match proto {
+                Some(b"https") => true,
+                Some(b"http") => false,
+                _ => self.secure,
+            },
+        }
+    }
+
+    /// Makes of the fields what a function may believe.
+    pub(crate) fn rewrite(&self, client: Client, headers: &mut HeaderMap) {
+        let proto = HeaderValue::from_static(if client.secure { "https" } else { "http" });
+        if self.trusted {
+            let way = self.way_from(client.address, headers);
+            headers.insert(FOR, way);
+        } else {
+            strip(headers);
+            headers.insert(FOR, self.text.clone());
+        }
+        headers.insert(PROTO, proto);
+    }
+
+    /// The addresses from the client's to this one.
+    fn way_from(&self, client: IpAddr, headers: &HeaderMap) -> HeaderValue {
+        if client == self.address {
+            return self.text.clone();
+        }
+        let mut way = vec![self.address.to_string()];
+        for text in told(headers).take(HOPS) {
+            way.push(text.to_owned());
+            let address = text.parse().map(|address: IpAddr| address.to_canonical());
+            if address == Ok(client) {
+                break;
+            }
+        }
+        way.reverse();
+        HeaderValue::try_from(way.join(", ")).unwrap_or_else(|_| self.text.clone())
+    }
+}
+
+/// What the proxies say, the last one first.
+fn told(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    // The list of several fields is one list (RFC 9110, section 5.3).
+    let values: Vec<&HeaderValue> = headers.get_all(FOR).into_iter().collect();
+    values
+        .into_iter()
+        .rev()
+        .flat_map(|value| value.to_str().unwrap_or("?").rsplit(','))
+        .map(str::trim)
+}
+
+/// Takes out what anybody could have written.
+fn strip(headers: &mut HeaderMap) {
+    headers.remove(FORWARDED);
+    headers.remove(REAL_IP);
+    let forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
+    while let Some(name) = headers.keys().find(forwarded).cloned() {
+        headers.remove(name);
+    }
+}
+
+fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trusted() -> Vec<IpNet> {
+        ["10.0.0.0/8", "::1/128"]
+            .map(|text| text.parse().unwrap())
+            .into()
+    }
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    /// The client, the scheme, and what the function is told.
+    fn seen(peer: &str, secure: bool, fields: &[(&'static str, &str)]) -> (String, String, String) {
+        let trusted = trusted();
+        let peer = Peer::new(peer.parse().unwrap(), secure, &trusted);
+        let mut headers = headers(fields);
+        let client = peer.client(&headers, &trusted);
+        peer.rewrite(client, &mut headers);
+        assert_eq!(headers.get_all(FOR).iter().count(), 1);
+        assert_eq!(headers[PROTO], client.scheme().as_str());
+        (
+            client.address.to_string(),
+            client.scheme().to_string(),
+            headers[FOR].to_str().unwrap().to_owned(),
+        )
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        for (peer, fields, client, told) in [
+            ("192.0.2.1", &[][..], "192.0.2.1", "192.0.2.1"),
+            (
+                "192.0.2.1",
+                &[("x-forwarded-for", "198.51.100.7")],
+                "192.0.2.1",
+                "192.0.2.1",
+            ),
+            ("10.0.0.1", &[], "10.0.0.1", "10.0.0.1"),
+            (
+                "10.0.0.1",
+                &[("x-forwarded-for", "198.51.100.7")],
+                "198.51.100.7",
+                "198.51.100.7, 10.0.0.1",
+            ),
+            (
+                "10.0.0.1",
+                &[("x-forwarded-for", "1.1.1.1, 198.51.100.7,10.0.0.2")],
+                "198.51.100.7",
+                "198.51.100.7, 10.0.0.2, 10.0.0.1",
+            ),
+            (
+                "10.0.0.1",
+                &[
+                    ("x-forwarded-for", "198.51.100.7"),
+                    ("x-forwarded-for", "10.0.0.2"),
+                ],
+                "198.51.100.7",
+                "198.51.100.7, 10.0.0.2, 10.0.0.1",
+            ),
+            (
+                "10.0.0.1",
+                &[("x-forwarded-for", "10.0.0.3, 10.0.0.2")],
+                "10.0.0.3",
+                "10.0.0.3, 10.0.0.2, 10.0.0.1",
+            ),
+            (
+                "10.0.0.1",
+                &[("x-forwarded-for", "198.51.100.7, nonsense, 10.0.0.2")],
+                "10.0.0.2",
+                "10.0.0.2, 10.0.0.1",
+            ),
+            (
+                "10.0.0.1",
+                &[("x-forwarded-for", "unknown")],
+                "10.0.0.1",
+                "10.0.0.1",
+            ),
+            (
+                "::1",
+                &[("x-forwarded-for", "2001:db8::1")],
+                "2001:db8::1",
+                "2001:db8::1, ::1",
+            ),
+            (
+                "::ffff:10.0.0.1",
+                &[("x-forwarded-for", "1.2.3.4")],
+                "1.2.3.4",
+                "1.2.3.4, 10.0.0.1",
+            ),
+            (
+                "::ffff:192.0.2.1",
+                &[("x-forwarded-for", "1.2.3.4")],
+                "192.0.2.1",
+                "192.0.2.1",
+            ),
+        ] {
+            let (address, _, said) = seen(peer, false, fields);
+            assert_eq!((&*address, &*said), (client, told), "{peer} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_that_of_the_first_hop() {
+        for (peer, secure, proto, expected) in [
+            ("192.0.2.1", false, None, "http"),
+            ("192.0.2.1", true, None, "https"),
+            ("192.0.2.1", false, Some("https"), "http"),
+            ("192.0.2.1", true, Some("http"), "https"),
+            ("10.0.0.1", false, None, "http"),
+            ("10.0.0.1", false, Some("https"), "https"),
+            ("10.0.0.1", true, Some("http"), "http"),
+            ("10.0.0.1", true, Some("gopher"), "https"),
+        ] {
+            let fields: Vec<_> = proto
+                .map(|it| ("x-forwarded-proto", it))
+                .into_iter()
+                .collect();
+            assert_eq!(seen(peer, secure, &fields).1, expected, "{peer} {proto:?}");
+        }
+    }
+
+    #[test]
+    fn what_anybody_could_have_written_is_taken_out() {
+        let fields = [
+            ("forwarded", "for=1.2.3.4"),
+            ("x-real-ip", "1.2.3.4"),
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-port", "1"),
+            ("x-forwarded-anything", "1"),
+            ("accept", "*/*"),
+        ];
+        let left = |peer: &str| {
+            let peer = Peer::new(peer.parse().unwrap(), false, &trusted());
+            let mut headers = headers(&fields);
+            let client = peer.client(&headers, &trusted());
+            peer.rewrite(client, &mut headers);
+            let mut left: Vec<_> = headers.keys().map(HeaderName::to_string).collect();
+            left.sort();
+            left
+        };
+        assert_eq!(
+            left("192.0.2.1"),
+            ["accept", "x-forwarded-for", "x-forwarded-proto"]
+        );
+        assert_eq!(left("10.0.0.1").len(), fields.len() + 2);
+    }
+}

@@ -1,0 +1,255 @@
+use std::collections::VecDeque;
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use futures::task::noop_waker_ref;
+use http_body_util::Full;
+use strand_engine::Problem;
+
+use super::*;
+
+/// What a body does when it is asked.
+enum Step {
+    Data(Vec<u8>),
+    Wait,
+    Trailers,
+    Fail,
+}
+
+struct Steps(VecDeque<Step>);
+
+impl http_body::Body for Steps {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Piece> {
+        Poll::Ready(match self.0.pop_front() {
+            None => None,
+            Some(Step::Data(data)) => Some(Ok(Frame::data(data.into()))),
+            Some(Step::Wait) => return Poll::Pending,
+            Some(Step::Trailers) => Some(Ok(Frame::trailers(HeaderMap::new()))),
+            Some(Step::Fail) => Some(Err(Problem::host_fault("it broke").into())),
+        })
+    }
+}
+
+fn answer(fields: &[(&'static str, &'static str)], body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    for (name, value) in fields {
+        response
+            .headers_mut()
+            .insert(*name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn text(steps: impl IntoIterator<Item = Step>) -> Response<Body> {
+    let body = Steps(steps.into_iter().collect()).boxed_unsync();
+    answer(&[("content-type", "text/plain")], body)
+}
+
+fn gzipped(response: Response<Body>) -> Response<Body> {
+    let compressed = compress(response, &[Coding::Gzip], None);
+    assert_eq!(compressed.headers()[CONTENT_ENCODING], "gzip");
+    compressed
+}
+
+/// What can be had of a body before it waits, fails or ends.
+fn drain(body: &mut Body) -> (Vec<u8>, Poll<Option<Result<(), String>>>) {
+    let mut cx = Context::from_waker(noop_waker_ref());
+    let mut bytes = Vec::new();
+    loop {
+        match Pin::new(&mut *body).poll_frame(&mut cx) {
+            Poll::Pending => return (bytes, Poll::Pending),
+            Poll::Ready(None) => return (bytes, Poll::Ready(None)),
+            Poll::Ready(Some(Err(error))) => {
+                return (bytes, Poll::Ready(Some(Err(error.to_string()))));
+            }
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => bytes.extend_from_slice(&data),
+                Err(_) => return (bytes, Poll::Ready(Some(Ok(())))),
+            },
+        }
+    }
+}
+
+/// As far as it can be read.
+fn plain(gzip: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let _ = GzDecoder::new(gzip).read_to_end(&mut plain);
+    plain
+}
+
+#[test]
+fn what_comes_out_is_what_went_in() {
+    let long: Vec<u8> = (0..1_000_000_u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 28) as u8)
+        .collect();
+    for pieces in [1, 10, 1000] {
+        let pieces = long.chunks(long.len() / pieces);
+        let response = gzipped(text(pieces.map(|piece| Step::Data(piece.to_vec()))));
+        let mut body = response.into_body();
+        let mut all = Vec::new();
+        // It lets others have their turn.
+        loop {
+            let (bytes, end) = drain(&mut body);
+            all.extend(bytes);
+            if end.is_ready() {
+                assert_eq!(end, Poll::Ready(None));
+                break;
+            }
+        }
+        assert!(all.len() < long.len() * 3 / 4, "{}", all.len());
+        assert_eq!(plain(&all), long);
+    }
+}
+
+#[test]
+fn what_was_written_is_sent_while_more_is_waited_for() {
+    let steps = [
+        Step::Data(b"first".to_vec()),
+        Step::Wait,
+        Step::Wait,
+        Step::Wait,
+        Step::Data(b"second".to_vec()),
+    ];
+    let mut body = gzipped(text(steps)).into_body();
+    let (mut bytes, end) = drain(&mut body);
+    assert!(end.is_pending());
+    assert_eq!(plain(&bytes), b"first");
+    // Nothing new: nothing to send.
+    assert_eq!(drain(&mut body), (Vec::new(), Poll::Pending));
+    let (rest, end) = drain(&mut body);
+    bytes.extend(rest);
+    assert_eq!(end, Poll::Ready(None));
+    assert_eq!(plain(&bytes), b"firstsecond");
+    assert!(body.is_end_stream());
+}
+
+#[test]
+fn trailers_come_after_the_end() {
+    let mut body = gzipped(text([Step::Data(b"a".to_vec()), Step::Trailers])).into_body();
+    let (bytes, end) = drain(&mut body);
+    assert_eq!(end, Poll::Ready(Some(Ok(()))));
+    assert_eq!(plain(&bytes), b"a");
+    assert_eq!(drain(&mut body), (Vec::new(), Poll::Ready(None)));
+}
+
+#[test]
+fn an_answer_that_breaks_off_stays_broken() {
+    let mut body = gzipped(text([Step::Data(b"a".to_vec()), Step::Fail])).into_body();
+    assert_eq!(
+        drain(&mut body).1,
+        Poll::Ready(Some(Err("host-fault: it broke".to_owned())))
+    );
+}
+
+#[test]
+fn the_announced_length_is_that_of_what_came() {
+    for (announced, expected) in [
+        ("2000", None),
+        (
+            "2001",
+            Some("guest-fault: the answer ended 1 bytes before its announced length"),
+        ),
+        (
+            "1999",
+            Some("guest-fault: the answer is longer than its announced length"),
+        ),
+    ] {
+        let mut response = text([Step::Data(vec![b'a'; 2000])]);
+        let length = HeaderValue::from_static(announced);
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        let response = gzipped(response);
+        assert!(!response.headers().contains_key(CONTENT_LENGTH));
+        let (_, end) = drain(&mut response.into_body());
+        let expected = expected.map(|text| Err(text.to_owned()));
+        assert_eq!(end, Poll::Ready(expected), "{announced}");
+    }
+}
+
+fn full(length: usize) -> Body {
+    Full::new(Bytes::from(vec![b'a'; length]))
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+#[test]
+fn only_texts_of_some_length_are_compressed() {
+    const TEXT: (&str, &str) = ("content-type", "text/html; charset=utf-8");
+    for (fields, length, compressed, varies) in [
+        (&[TEXT][..], 2000, true, true),
+        (&[TEXT], 1024, true, true),
+        (&[TEXT], 1023, false, true),
+        (&[("content-type", "application/json")], 2000, true, true),
+        (&[("content-type", "Application/LD+JSON")], 2000, true, true),
+        (&[("content-type", "image/svg+xml")], 2000, true, true),
+        (&[("content-type", "text/event-stream")], 2000, false, false),
+        (&[("content-type", "image/png")], 2000, false, false),
+        (
+            &[("content-type", "application/octet-stream")],
+            2000,
+            false,
+            false,
+        ),
+        (&[], 2000, false, false),
+        (&[TEXT, ("content-encoding", "br")], 2000, false, false),
+        (
+            &[TEXT, ("content-range", "bytes 0-1999/5000")],
+            2000,
+            false,
+            false,
+        ),
+        (
+            &[TEXT, ("cache-control", "public, No-Transform")],
+            2000,
+            false,
+            false,
+        ),
+        (&[TEXT, ("cache-control", "public")], 2000, true, true),
+    ] {
+        let response = compress(answer(fields, full(length)), &[Coding::Gzip], None);
+        let headers = response.headers();
+        let is = headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|coding| coding == "gzip");
+        assert_eq!(is, compressed, "{fields:?} {length}");
+        assert_eq!(headers.contains_key("vary"), varies, "{fields:?} {length}");
+    }
+    let mut nothing = answer(&[TEXT], full(2000));
+    *nothing.status_mut() = StatusCode::NOT_MODIFIED;
+    let nothing = compress(nothing, &[Coding::Gzip], None);
+    assert!(!nothing.headers().contains_key(CONTENT_ENCODING));
+    for codings in [&[][..], &[Coding::Brotli]] {
+        let response = compress(answer(&[TEXT], full(2000)), codings, None);
+        assert!(!response.headers().contains_key(CONTENT_ENCODING));
+        assert_eq!(response.headers()["vary"], "accept-encoding");
+    }
+}
+
+#[test]
+fn tags_become_weak() {
+    for (tag, expected) in [("\"a\"", "W/\"a\""), ("W/\"a\"", "W/\"a\"")] {
+        let fields = [
+            ("content-type", "text/plain"),
+            ("etag", tag),
+            ("accept-ranges", "bytes"),
+        ];
+        let response = gzipped(answer(&fields, full(2000)));
+        assert_eq!(response.headers()[ETAG], expected);
+        assert!(!response.headers().contains_key(ACCEPT_RANGES));
+    }
+}
+
+#[test]
+fn the_budget_is_charged_and_paid_back() {
+    let budget = MemoryBudget::new(Config::COMPRESSING);
+    let text = || text([Step::Data(vec![b'a'; 2000])]);
+    let first = compress(text(), &[Coding::Gzip], Some(&budget));
+    assert!(first.headers().contains_key(CONTENT_ENCODING));
+    assert_eq!(budget.used(), Config::COMPRESSING);
+    let second = compress(text(), &[Coding::Gzip], Some(&budget));
+    assert!(!second.headers().contains_key(CONTENT_ENCODING));
+    drop(first);
+    assert_eq!(budget.used(), 0);
+}

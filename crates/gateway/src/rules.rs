@@ -1,0 +1,182 @@
+//! What a route does to its requests and answers beside what answers them.
+
+use http::header::{CACHE_CONTROL, HeaderName};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use strand_directive::{DEFAULT_CACHE_CONTROL, RouteLimits};
+
+use crate::cors::Cors;
+
+/// A route's rules, ready to be used.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) cors: Option<Cors>,
+    pub(crate) limits: RouteLimits,
+    pub(crate) compress: bool,
+    cache_control: HeaderValue,
+    set: Vec<(HeaderName, HeaderValue)>,
+    remove: Vec<HeaderName>,
+}
+
+/// What cannot stand in a header.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    /// The rule, as the Directive names it.
+    pub(crate) field: &'static str,
+    pub(crate) text: String,
+}
+
+impl Rules {
+    /// `None` for rules that change nothing.
+    pub(crate) fn new(
+        rules: &strand_directive::Rules,
+        is_static: bool,
+    ) -> Result<Option<Self>, Unfit> {
+        if !is_static && *rules == strand_directive::Rules::default() {
+            return Ok(None);
+        }
+        let cache_control = rules.cache_control.as_deref();
+        let set = rules.headers.set.iter().map(|(name, value)| {
+            let field = "headers.set";
+            Ok((header_name(field, name)?, header_value(field, value)?))
+        });
+        let remove = rules.headers.remove.iter();
+        let remove = remove.map(|name| header_name("headers.remove", name));
+        Ok(Some(Self {
+            cors: rules.cors.as_ref().map(Cors::new).transpose()?,
+            limits: rules.limits,
+            compress: rules.compress,
+            cache_control: header_value(
+                "cacheControl",
+                cache_control.unwrap_or(DEFAULT_CACHE_CONTROL),
+            )?,
+            set: set.collect::<Result<_, _>>()?,
+            remove: remove.collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// Says of a file that was found how long it may be kept.
+    pub(crate) fn mark_file(&self, status: StatusCode, headers: &mut HeaderMap) {
+        let found = matches!(
+            status,
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
+        );
+        if found {
+            headers.insert(CACHE_CONTROL, self.cache_control.clone());
+        }
+    }
+
+    /// Does what there is to do to the head of any answer, also of a problem. `origin` is that of
+    /// the request.
+    pub(crate) fn finish(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            headers.insert(name, value.clone());
+        }
+        if let Some(cors) = &self.cors {
+            cors.mark(origin, headers);
+        }
+    }
+}
+
+pub(crate) fn header_name(field: &'static str, text: &str) -> Result<HeaderName, Unfit> {
+    HeaderName::try_from(text).map_err(|_| Unfit {
+        field,
+        text: text.to_owned(),
+    })
+}
+
+pub(crate) fn header_value(field: &'static str, text: &str) -> Result<HeaderValue, Unfit> {
+    HeaderValue::try_from(text).map_err(|_| Unfit {
+        field,
+        text: text.to_owned(),
+    })
+}
+
+/// Adds to `Vary` what the answer depends on, unless it says so already.
+pub(crate) fn vary(headers: &mut HeaderMap, name: &'static str) {
+    let known = headers.get_all(http::header::VARY).into_iter();
+    let said = known
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|token| token.trim() == "*" || token.trim().eq_ignore_ascii_case(name));
+    if !said {
+        headers.append(http::header::VARY, HeaderValue::from_static(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(rules: strand_directive::HeaderRules) -> Rules {
+        let rules = strand_directive::Rules {
+            headers: rules,
+            ..strand_directive::Rules::default()
+        };
+        Rules::new(&rules, false).unwrap().unwrap()
+    }
+
+    #[test]
+    fn rules_that_say_nothing_cost_nothing() {
+        let nothing = strand_directive::Rules::default();
+        assert!(Rules::new(&nothing, false).unwrap().is_none());
+        let of_files = Rules::new(&nothing, true).unwrap().unwrap();
+        let mut headers = HeaderMap::new();
+        of_files.mark_file(StatusCode::NOT_FOUND, &mut headers);
+        assert!(headers.is_empty());
+        of_files.mark_file(StatusCode::NOT_MODIFIED, &mut headers);
+        assert_eq!(headers[CACHE_CONTROL], DEFAULT_CACHE_CONTROL);
+    }
+
+    #[test]
+    fn fields_are_set_and_taken_out() {
+        let rules = with(strand_directive::HeaderRules {
+            set: [("x-a".to_owned(), "mine".to_owned())].into(),
+            remove: ["server".to_owned()].into(),
+        });
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", HeaderValue::from_static("1"));
+        headers.append("x-a", HeaderValue::from_static("2"));
+        headers.append("server", HeaderValue::from_static("guest"));
+        rules.finish(None, &mut headers);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .collect();
+        assert_eq!(left, [("x-a", &HeaderValue::from_static("mine"))]);
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_header_is_named() {
+        let rules = strand_directive::Rules {
+            headers: strand_directive::HeaderRules {
+                set: [("x".to_owned(), "a\r\nb: c".to_owned())].into(),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let unfit = Rules::new(&rules, false).unwrap_err();
+        assert_eq!(
+            (unfit.field, unfit.text.as_str()),
+            ("headers.set", "a\r\nb: c")
+        );
+    }
+
+    #[test]
+    fn vary_grows_by_what_it_lacks() {
+        let mut headers = HeaderMap::new();
+        vary(&mut headers, "origin");
+        vary(&mut headers, "accept-encoding");
+        vary(&mut headers, "origin");
+        let said: Vec<_> = headers.get_all("vary").iter().collect();
+        assert_eq!(said, ["origin", "accept-encoding"]);
+        for known in ["*", "Accept, ORIGIN"] {
+            let mut headers = HeaderMap::new();
+            headers.insert("vary", HeaderValue::from_static(known));
+            vary(&mut headers, "origin");
+            assert_eq!(headers.get_all("vary").iter().count(), 1, "{known}");
+        }
+    }
+}

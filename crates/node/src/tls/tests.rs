@@ -1,0 +1,137 @@
+use rcgen::{CertificateParams, KeyPair};
+use tempfile::TempDir;
+
+use super::*;
+
+/// The files of a new certificate for these names.
+fn files(folder: &TempDir, stem: &str, names: &[&str]) -> CertificateFiles {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(names).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    let files = CertificateFiles {
+        certificate: folder.path().join(format!("{stem}.pem")),
+        key: folder.path().join(format!("{stem}.key")),
+    };
+    std::fs::write(&files.certificate, certificate.pem()).unwrap();
+    std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    files
+}
+
+#[test]
+fn a_certificate_is_chosen_by_name() {
+    let folder = TempDir::new().unwrap();
+    let files = [
+        files(&folder, "a", &["a.example", "shared.example"]),
+        files(
+            &folder,
+            "b",
+            &["*.b.example", "B.example", "shared.example"],
+        ),
+    ];
+    let set = read_all(&files).unwrap();
+    assert_eq!(
+        set.all_names(),
+        ["*.b.example", "a.example", "b.example", "shared.example"]
+    );
+    for (name, expected) in [
+        (Some("a.example"), 0),
+        (Some("A.EXAMPLE"), 0),
+        (Some("b.example"), 1),
+        (Some("x.b.example"), 1),
+        (Some("shared.example"), 0),
+        // A wildcard is one label (RFC 9525, section 6.3).
+        (Some("x.y.b.example"), 0),
+        (Some("other.example"), 0),
+        (None, 0),
+    ] {
+        let chosen = set.choose(name).unwrap();
+        let at = set
+            .certificates
+            .iter()
+            .position(|it| Arc::ptr_eq(it, chosen));
+        assert_eq!(at, Some(expected), "{name:?}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() {
+    let folder = TempDir::new().unwrap();
+    let good = files(&folder, "good", &["a.example"]);
+    let other = files(&folder, "other", &["a.example"]);
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (empty, broken) = (
+        path("empty", ""),
+        path(
+            "broken",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ),
+    );
+    let cases = [
+        (
+            folder.path().join("none"),
+            good.key.clone(),
+            "No such file or directory",
+        ),
+        (empty.clone(), good.key.clone(), "it holds no certificate"),
+        (
+            broken,
+            good.key.clone(),
+            "its first certificate cannot be read",
+        ),
+        (good.certificate.clone(), empty, "it holds no private key"),
+        (
+            good.certificate.clone(),
+            other.key,
+            "it is not the key of the certificate in",
+        ),
+        (
+            folder.path().to_owned(),
+            good.key,
+            "it is a folder, not a file",
+        ),
+    ];
+    for (certificate, key, expected) in cases {
+        let files = [CertificateFiles { certificate, key }];
+        let error = read_all(&files).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// Waits until the first name of the certificates is this one.
+async fn becomes(certificates: &Certificates, name: &str) {
+    let is = || certificates.current.load().all_names() == [name];
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while !is() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("read again");
+}
+
+#[tokio::test]
+async fn files_that_change_are_read_again() {
+    let folder = TempDir::new().unwrap();
+    let here = files(&folder, "here", &["first.example"]);
+    let certificates = Certificates::read(vec![here.clone()]).unwrap();
+    let watching = tokio::spawn(Arc::clone(&certificates).watch());
+    becomes(&certificates, "first.example").await;
+    // One of the two is a pair that does not fit: nothing changes until both are there.
+    let second = files(&folder, "second", &["second.example"]);
+    std::fs::rename(&second.certificate, &here.certificate).unwrap();
+    tokio::time::sleep(LOOK * 3 / 2).await;
+    assert_eq!(certificates.current.load().all_names(), ["first.example"]);
+    std::fs::rename(&second.key, &here.key).unwrap();
+    becomes(&certificates, "second.example").await;
+    // Written in place.
+    let third = files(&folder, "third", &["third.example"]);
+    std::fs::copy(&third.certificate, &here.certificate).unwrap();
+    std::fs::copy(&third.key, &here.key).unwrap();
+    becomes(&certificates, "third.example").await;
+    watching.abort();
+}
