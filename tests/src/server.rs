@@ -223,7 +223,7 @@ impl Server {
 
     /// `127.0.0.1:PORT` of the app.
     pub fn address(&self) -> &str {
-        self.address.strip_prefix("http://").unwrap()
+        self.address.split_once("://").unwrap().1
     }
 
     /// A URL of the administration.
@@ -371,6 +371,6 @@ impl Drop for Server {
 
 fn url_after(line: &str, verb: &str) -> Option<String> {
     let (_, rest) = line.split_once(verb)?;
-    let start = rest.find("http://")?;
+    let start = rest.find("http")?;
     rest[start..].split_whitespace().next().map(str::to_owned)
 }
