@@ -30,8 +30,8 @@ const SIZE: usize = 2;
 /// The longest block.
 const LONGEST: usize = 1 << 16;
 
-/// A level at which FASTQ takes a fifth of its bytes. Higher ones are slower by half or more and save a
-/// tenth; the lowest is nearly twice as fast, and takes half as much again.
+/// How hard zlib tries. Of a million pairs of reads, which are 421 MB, a core of a server makes 114 MB in
+/// 1.4 s at level 1, 77 MB in 2.3 s at level 2, 73 MB in 3.1 s at level 3, and 70 MB in 5.1 s at level 4.
 const LEVEL: u32 = 2;
 
 /// Makes blocks, with some hundred kilobytes of memory that are used again for each.
