@@ -6,9 +6,10 @@ use std::path::Path;
 
 /// Bases in a line of the file.
 const LINE: u64 = 60;
-/// In each stretch of so many bases, so many are not known.
-const STRETCH: u64 = 1_000_000;
-const UNKNOWN: u64 = 1_000;
+/// Bases of a stretch.
+pub const STRETCH: u64 = 1_000_000;
+/// Bases at the start of each stretch that are not known.
+pub const UNKNOWN: u64 = 1_000;
 
 /// A small generator, so that a seed says all.
 pub struct Draws(pub u64);

@@ -16,8 +16,8 @@ mod server;
 pub use app::TestApp;
 pub use browser::Browser;
 pub use check::{check_json, fields};
-pub use genome::{Draws, write_genome};
-pub use reads::{reads_app, reads_example, serve_from_s3};
+pub use genome::{Draws, STRETCH, UNKNOWN, write_genome};
+pub use reads::{ecoli, reads_app, reads_example, serve_from_s3, unpacked, windows_app};
 pub use server::{Reply, Server, Signal, client, client_http2, read, run};
 
 use std::env;

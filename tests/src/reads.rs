@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use strand_s3_server::S3Server;
 
-use crate::{Server, TestApp, guest};
+use crate::{Draws, Server, TestApp, allowed_to_miss, guest};
+
+/// E. coli 536 in Debian's `bowtie-examples`.
+const ECOLI: &str = "/usr/share/doc/bowtie/examples/genomes/NC_008253.fna.gz";
 
 /// The example's folder.
 pub fn reads_example() -> PathBuf {
@@ -35,6 +39,43 @@ pub fn reads_app() -> TestApp {
     let lambda = fs::read(example.join("genomes/lambda.fa")).unwrap();
     app.write("genomes/lambda.fa", lambda);
     app
+}
+
+/// The app with a genome `drawn`: a sequence `one` of three windows and a bit, and `two`, which is
+/// too short for pairs.
+pub fn windows_app() -> TestApp {
+    let app = reads_app();
+    let mut draws = Draws(7);
+    let mut text = String::from(">one of them\n");
+    for _ in 0..5_007 {
+        for _ in 0..61 {
+            text.push_str(draws.of(&["A", "C", "G", "T"]));
+        }
+        text.push('\n');
+    }
+    text.push_str(">two\nACGT\n");
+    app.write("genomes/drawn.fa", text);
+    app
+}
+
+/// The genome of E. coli; none where its package may be missing.
+pub fn ecoli() -> Option<Vec<u8>> {
+    unpacked(ECOLI, "bowtie-examples")
+}
+
+/// A compressed file of a Debian package; none where that may be missing.
+pub fn unpacked(path: &str, package: &str) -> Option<Vec<u8>> {
+    if !Path::new(path).exists() {
+        assert!(
+            allowed_to_miss(package),
+            "{path} is missing; run `apt-get install {package}`"
+        );
+        eprintln!("skipped: there is no {path}");
+        return None;
+    }
+    let done = Command::new("gzip").args(["-dc", path]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    Some(done.stdout)
 }
 
 /// The app on an S3 server, its genomes in the bucket's folder `genomes`.

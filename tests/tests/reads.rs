@@ -12,13 +12,12 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use strand_s3_server::S3Server;
 use strand_tests::{
-    Draws, Reply, Server, TestApp, allowed_to_miss, client, read, reads_app, reads_example,
-    serve_from_s3, write_genome,
+    Draws, Reply, Server, TestApp, allowed_to_miss, client, ecoli, read, reads_app, reads_example,
+    serve_from_s3, unpacked, write_genome,
 };
 use tokio::task::JoinSet;
 
-/// E. coli 536 and the phage lambda, as Debian has them.
-const ECOLI: &str = "/usr/share/doc/bowtie/examples/genomes/NC_008253.fna.gz";
+/// The phage lambda, as Debian has it.
 const LAMBDA: &str = "/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz";
 
 /// Both FASTQ files and the variants, as the real `wgsim` writes them; none where
@@ -47,21 +46,6 @@ fn wgsim(reference: &Path, args: &[&str]) -> Option<[Vec<u8>; 3]> {
         }
         Err(error) => panic!("wgsim: {error}; run `apt-get install samtools`"),
     }
-}
-
-/// A compressed file of a Debian package; none where that may be missing.
-fn unpacked(path: &str, package: &str) -> Option<Vec<u8>> {
-    if !Path::new(path).exists() {
-        assert!(
-            allowed_to_miss(package),
-            "{path} is missing; run `apt-get install {package}`"
-        );
-        eprintln!("skipped: there is no {path}");
-        return None;
-    }
-    let done = Command::new("gzip").args(["-dc", path]).output().unwrap();
-    assert!(done.status.success(), "{done:?}");
-    Some(done.stdout)
 }
 
 /// The reads and variants of a query are the files that `wgsim` wrote.
@@ -158,7 +142,7 @@ async fn reads_and_variants_equal_wgsim_s() {
 
 #[tokio::test]
 async fn a_whole_bacterium_equals_wgsim_s() {
-    let Some(genome) = unpacked(ECOLI, "bowtie-examples") else {
+    let Some(genome) = ecoli() else {
         return;
     };
     let app = reads_app();

@@ -2,25 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use strand_tests::{Draws, Reply, Server, TestApp, reads_app};
+use strand_tests::{Reply, Server, windows_app};
 
 /// The start of a query for all tests: a genome of three windows and a bit.
 const QUERY: &str = "reference=drawn&n=30000&seed=42&mode=windowed";
-
-fn app() -> TestApp {
-    let app = reads_app();
-    let mut draws = Draws(7);
-    let mut text = String::from(">one of them\n");
-    for _ in 0..5_007 {
-        for _ in 0..61 {
-            text.push(['A', 'C', 'G', 'T'][usize::try_from(draws.below(4)).unwrap()]);
-        }
-        text.push('\n');
-    }
-    text.push_str(">two\nACGT\n");
-    app.write("genomes/drawn.fa", text);
-    app
-}
 
 async fn get(server: &Server, path: &str) -> Reply {
     let reply = server.get(path).await;
@@ -31,7 +16,7 @@ async fn get(server: &Server, path: &str) -> Reply {
 
 #[tokio::test]
 async fn the_bytes_do_not_depend_on_who_makes_them() {
-    let app = app();
+    let app = windows_app();
     let server = Server::start(app.path(), &[]);
     for path in ["reads", "variants"] {
         let whole = get(&server, &format!("/{path}?{QUERY}&chrom=one")).await;
@@ -54,7 +39,7 @@ async fn the_bytes_do_not_depend_on_who_makes_them() {
 
 #[tokio::test]
 async fn mates_are_those_of_both() {
-    let app = app();
+    let app = windows_app();
     let server = Server::start(app.path(), &[]);
     let both = get(&server, &format!("/reads?{QUERY}")).await;
     let first = get(&server, &format!("/reads?{QUERY}&mate=1")).await;
@@ -76,7 +61,7 @@ async fn mates_are_those_of_both() {
 
 #[tokio::test]
 async fn what_cannot_be_windowed_is_told() {
-    let app = app();
+    let app = windows_app();
     let server = Server::start(app.path(), &[]);
     for (query, field) in [
         ("mode=windowed&chrom=one&start=5", "start"),
@@ -96,7 +81,7 @@ async fn what_cannot_be_windowed_is_told() {
 
 #[tokio::test]
 async fn a_worker_without_a_place_is_asked_again() {
-    let app = app();
+    let app = windows_app();
     let directive = std::fs::read_to_string(app.path().join("directive.yaml")).unwrap();
     // One at a time, and nobody waits: of four units at once three are refused.
     let crowded = directive.replace("concurrency: 128, queue: 128", "concurrency: 1, queue: 0");

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::{Context, Result, bail};
 use lexopt::prelude::*;
 
-use crate::peers;
+use crate::{peers, soak};
 
 /// What `cargo xtask help` prints.
 pub(crate) const HELP: &str = "\
@@ -28,6 +28,8 @@ cargo xtask soak NAME [-- ARGS]
                                what takes longer than CI has; NAME is one of
     reads-memory               250 million bases in a cgroup with little memory (needs root)
     reads-s3                   250 million bases from an S3 server, which dies in the middle
+    reads-windowed             250 million bases in windowed mode: the first byte, and memory
+    reads-minimap2             where minimap2 finds reads of E. coli, beside those of wgsim
     fuzz                       the Directive's parser, for ten minutes; ARGS go to libFuzzer
     mutants                    faults put into validation and limits; ARGS go to cargo-mutants
 cargo xtask deny               licences and sources of all dependencies, and advisories about them
@@ -94,7 +96,7 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Verb> {
         "soak" => {
             let name = parser
                 .value()
-                .context("which soak? there are: reads-memory, reads-s3, fuzz, mutants")?;
+                .with_context(|| format!("which soak? there are: {}", soak::NAMES))?;
             Verb::Soak {
                 name: name.string()?,
                 arguments: after_dashes(&mut parser)?,

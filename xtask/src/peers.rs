@@ -24,8 +24,8 @@ pub(crate) struct Peer {
 pub(crate) const WGSIM: Peer = Peer {
     name: "wgsim",
     packages: &["samtools"],
-    parts: &[&["wgsim"]],
-    tests: &["reads"],
+    parts: &[&["wgsim"], &["samtools"]],
+    tests: &["reads", "gzip"],
 };
 
 /// The lambda phage's genome.
@@ -61,6 +61,15 @@ pub(crate) const CLANG: Peer = Peer {
     packages: &["clang", "lld", "wasi-libc"],
     parts: &[&["clang"], &["wasm-ld"], &["/usr/lib/wasm32-wasi/libc.a"]],
     // Building the guests sees to it.
+    tests: &[],
+};
+
+/// The aligner that tells how real reads look.
+pub(crate) const MINIMAP2: Peer = Peer {
+    name: "minimap2",
+    packages: &["minimap2"],
+    parts: &[&["minimap2"]],
+    // A soak does.
     tests: &[],
 };
 

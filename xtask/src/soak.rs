@@ -5,9 +5,13 @@ use std::ffi::OsString;
 use anyhow::{Context, Result, bail};
 
 use crate::guests;
-use crate::peers;
+use crate::peers::{self, Peer};
 use crate::session::Session;
 use crate::tools;
+
+/// The soaks by name.
+pub(crate) const NAMES: &str =
+    "reads-memory, reads-s3, reads-windowed, reads-minimap2, fuzz, mutants";
 
 /// The parser's fuzz target, in a folder of its own workspace.
 const FUZZED: &str = "crates/directive";
@@ -33,17 +37,22 @@ const MUTATED: [(&str, &[&str]); 2] = [
 /// Runs one of them; `arguments` go to the tool that does the work.
 pub(crate) fn run(session: &Session, name: &str, arguments: &[OsString]) -> Result<()> {
     match name {
-        "reads-memory" | "reads-s3" => reads(session, name),
+        "reads-memory" => reads(session, name, &[&peers::WGSIM]),
+        "reads-s3" | "reads-windowed" => reads(session, name, &[]),
+        "reads-minimap2" => {
+            let peers = [&peers::WGSIM, &peers::BOWTIE_EXAMPLES, &peers::MINIMAP2];
+            reads(session, name, &peers)
+        }
         "fuzz" => fuzz(session, arguments),
         "mutants" => mutants(session, arguments),
-        other => bail!("no soak `{other}`; there are: reads-memory, reads-s3, fuzz, mutants"),
+        other => bail!("no soak `{other}`; there are: {NAMES}"),
     }
 }
 
-fn reads(session: &Session, name: &str) -> Result<()> {
+fn reads(session: &Session, name: &str, peers: &[&Peer]) -> Result<()> {
     session.build_strand()?;
     guests::build(session, &[])?;
-    peers::ensure(session, &[&peers::WGSIM], &[])?;
+    peers::ensure(session, peers, &[])?;
     let mut cargo = session.cargo();
     cargo
         .args(["run", "--release", "--package", "strand-tests"])

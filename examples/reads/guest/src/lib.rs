@@ -1,6 +1,7 @@
-//! What the functions of the reads app share: problems, queries, names of references, and on Wasm
-//! answers. What needs no host is apart, so that its tests run natively.
+//! What the functions of the reads app share: problems, queries, names of references, blocks of gzip,
+//! and on Wasm answers. What needs no host is apart, so that its tests run natively.
 
+pub mod bgzf;
 pub mod parameters;
 pub mod problem;
 pub mod query;

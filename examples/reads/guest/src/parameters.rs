@@ -90,7 +90,11 @@ fn number(name: &str, value: &str) -> Result<f64, Problem> {
         .ok_or_else(|| outside(name, value))
 }
 
-fn truth(name: &str, value: &str) -> Result<bool, Problem> {
+/// Whether something is to be.
+///
+/// # Errors
+/// A 400 that says what may be there.
+pub fn truth(name: &str, value: &str) -> Result<bool, Problem> {
     match value {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),

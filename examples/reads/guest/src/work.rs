@@ -26,10 +26,12 @@ pub struct Work {
     pub mates: Mates,
     /// The parameters of the simulation.
     pub params: Params,
+    /// Whether the answer is packed into blocks of BGZF.
+    pub packed: bool,
 }
 
 /// What is beside the parameters in a query.
-const OTHERS: [&str; 6] = ["object", "entry", "pairs", "mate", "from", "to"];
+const OTHERS: [&str; 7] = ["object", "entry", "pairs", "mate", "from", "to", "packed"];
 
 impl Work {
     /// The grid that it is done on.
@@ -50,6 +52,7 @@ impl Work {
             ("mate", parameters::mate_name(self.mates).to_owned()),
             ("from", place(unit.start)),
             ("to", place(unit.end)),
+            ("packed", self.packed.to_string()),
         ];
         if let Some(pairs) = self.pairs {
             values.push(("pairs", pairs.to_string()));
@@ -69,6 +72,7 @@ impl Work {
         let (mut object, mut entry) = (String::new(), None);
         let (mut pairs, mut mates) = (None, Mates::Both);
         let mut params = Params::default();
+        let mut packed = false;
         let mut unit = Place::START..Place::START;
         for (name, value) in query::parse(target, &known)? {
             match name {
@@ -82,6 +86,7 @@ impl Work {
                 "mate" => mates = parameters::mate(name, &value)?,
                 "from" => unit.start = place(name, &value)?,
                 "to" => unit.end = place(name, &value)?,
+                "packed" => packed = parameters::truth(name, &value)?,
                 _ => parameters::set(&mut params, name, &value)?,
             }
         }
@@ -91,6 +96,7 @@ impl Work {
             pairs,
             mates,
             params,
+            packed,
         };
         work.check(&unit)?;
         Ok((work, unit))
@@ -148,13 +154,18 @@ mod tests {
                 error: 0.1 + 0.2,
                 ..Params::default()
             },
+            packed: false,
         }
     }
 
     #[test]
     fn every_unit_arrives_as_it_was_sent() {
-        for pairs in [Some(5_000_000), None] {
-            let work = Work { pairs, ..work() };
+        for (pairs, packed) in [(Some(5_000_000), false), (None, true)] {
+            let work = Work {
+                pairs,
+                packed,
+                ..work()
+            };
             let grid = work.grid();
             for unit in grid.units(0..grid.windows()) {
                 let target = work.target(&unit);

@@ -8,12 +8,14 @@
 mod cgroup;
 mod chromosome;
 mod memory;
+mod minimap2;
 mod s3;
+mod windowed;
 
 use std::process::ExitCode;
 
 /// The soaks by name.
-const NAMES: &str = "reads-memory, reads-s3";
+const NAMES: &str = "reads-memory, reads-s3, reads-windowed, reads-minimap2";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -22,6 +24,8 @@ async fn main() -> ExitCode {
         match name.as_str() {
             "reads-memory" => memory::run().await,
             "reads-s3" => s3::run().await,
+            "reads-windowed" => windowed::run().await,
+            "reads-minimap2" => minimap2::run().await,
             other => {
                 eprintln!("error: no soak `{other}`; there are: {NAMES}");
                 return ExitCode::FAILURE;

@@ -1,9 +1,11 @@
 //! `GET /reads`, `/variants` and `/references`: simulated reads of a reference, the truth about them,
 //! and what references there are.
 //!
-//! What needs no host (requests, plans, patience, the list of references) is apart from what does, so that its
-//! tests run natively.
+//! What needs no host (requests, plans, codings, patience, the list of references) is apart from what
+//! does, so that its tests run natively.
 
+pub mod coding;
+pub mod member;
 pub mod patience;
 pub mod plan;
 pub mod references;

@@ -5,7 +5,7 @@ use reads_guest::{parameters, query};
 use reads_simulator::{Mates, Params};
 
 /// What `/reads` and `/variants` know beside the parameters of the simulation.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "reference",
     "chrom",
     "mate",
@@ -13,6 +13,7 @@ const OTHERS: [&str; 7] = [
     "start",
     "stop",
     "parallel",
+    "compress",
 ];
 
 /// Units of windowed mode that are simulated at once, unless a request says.
@@ -34,6 +35,8 @@ pub enum Mode {
         stop: Option<u64>,
         /// Units at once.
         parallel: usize,
+        /// Whether a file in blocks of gzip is wanted.
+        bgzf: bool,
     },
 }
 
@@ -67,6 +70,7 @@ pub fn parse(target: &str, seed: impl FnOnce() -> u32) -> Result<Request, Proble
     let mut seeded = false;
     let mut windowed = false;
     let (mut start, mut stop, mut parallel) = (None, None, None);
+    let mut bgzf = false;
     let known: Vec<_> = OTHERS.into_iter().chain(parameters::NAMES).collect();
     for (name, value) in query::parse(target, &known)? {
         match name {
@@ -77,6 +81,7 @@ pub fn parse(target: &str, seed: impl FnOnce() -> u32) -> Result<Request, Proble
             "start" => start = Some(parameters::whole(name, &value)?),
             "stop" => stop = Some(parameters::whole(name, &value)?),
             "parallel" => parallel = Some(at_once(name, &value)?),
+            "compress" => bgzf = compress(name, &value)?,
             _ => {
                 seeded |= name == "seed";
                 parameters::set(&mut params, name, &value)?;
@@ -87,12 +92,14 @@ pub fn parse(target: &str, seed: impl FnOnce() -> u32) -> Result<Request, Proble
         ("start", start.is_some()),
         ("stop", stop.is_some()),
         ("parallel", parallel.is_some()),
+        ("compress", bgzf),
     ];
     let mode = if windowed {
         Mode::Windowed {
             start,
             stop,
             parallel: parallel.unwrap_or(PARALLEL),
+            bgzf,
         }
     } else if let Some((name, _)) = only_windowed.into_iter().find(|(_, given)| *given) {
         let detail =
@@ -127,6 +134,13 @@ fn mode(name: &str, value: &str) -> Result<bool, Problem> {
         "exact" => Ok(false),
         "windowed" => Ok(true),
         _ => Err(parameters::wrong(name, "exact or windowed", value)),
+    }
+}
+
+fn compress(name: &str, value: &str) -> Result<bool, Problem> {
+    match value {
+        "bgzf" => Ok(true),
+        _ => Err(parameters::wrong(name, "bgzf", value)),
     }
 }
 
@@ -213,6 +227,7 @@ mod tests {
                 start,
                 stop,
                 parallel,
+                bgzf: false,
             })
         };
         assert_eq!(mode("mode=exact"), Ok(Mode::Exact));
@@ -221,6 +236,13 @@ mod tests {
             mode("parallel=7&mode=windowed&start=100000&stop=5000000000"),
             windowed(Some(100_000), Some(5_000_000_000), 7)
         );
+        let packed = Mode::Windowed {
+            start: None,
+            stop: None,
+            parallel: PARALLEL,
+            bgzf: true,
+        };
+        assert_eq!(mode("mode=windowed&compress=bgzf"), Ok(packed));
     }
 
     #[test]
@@ -305,6 +327,16 @@ mod tests {
                 "reference=a&mode=windowed&parallel=9",
                 "parallel",
                 "parallel must be a whole number from 1 to 8, but is \"9\"",
+            ),
+            (
+                "reference=a&mode=windowed&compress=gzip",
+                "compress",
+                "compress must be bgzf, but is \"gzip\"",
+            ),
+            (
+                "reference=a&compress=bgzf",
+                "compress",
+                "compress is for mode=windowed: as wgsim does it, a sequence is one piece",
             ),
             (
                 "reference=a&stop=100000",

@@ -6,6 +6,7 @@ use reads_guest::{answer, query, reference};
 use strand_sdk::blobs::Bucket;
 use strand_sdk::http::{Broken, Request, Responder};
 
+use crate::coding::Coding;
 use crate::references::{self, Listed};
 use crate::request::Mode;
 use crate::stream::{Failure, Output};
@@ -47,14 +48,22 @@ fn simulate(incoming: &Request, output: Output, responder: Responder) -> Result<
         Err(problem) => return answer::problem(responder, incoming, problem),
     };
     let (genomes, reference, request, plan) = prepared;
-    let kind = match output {
-        Output::Reads => "text/plain; charset=utf-8",
-        Output::Variants => "text/tab-separated-values; charset=utf-8",
+    let coding = Coding::of(&request.mode, incoming.header("accept-encoding").as_deref());
+    let kind = match (&coding, output) {
+        (Coding::Bgzf, _) => "application/gzip",
+        (_, Output::Reads) => "text/plain; charset=utf-8",
+        (_, Output::Variants) => "text/tab-separated-values; charset=utf-8",
     };
     let (seed, skipped) = (request.params.seed.to_string(), plan.skipped.to_string());
     let mut fields = vec![("content-type", kind), ("strand-seed", seed.as_str())];
     if plan.skipped > 0 {
         fields.push(("strand-skipped", skipped.as_str()));
+    }
+    if let Coding::Gzip(_) = coding {
+        fields.push(("content-encoding", "gzip"));
+    }
+    if let Mode::Windowed { bgzf: false, .. } = request.mode {
+        fields.push(("vary", "accept-encoding"));
     }
     if !responder.wants_body() {
         return responder.start(200, &fields)?.finish();
@@ -64,7 +73,7 @@ fn simulate(incoming: &Request, output: Output, responder: Responder) -> Result<
         Mode::Exact => stream::run(&genomes, &reference, &request, &plan, output, &mut sink),
         Mode::Windowed { parallel, .. } => {
             let object = &reference.object;
-            windowed::run(object, &request, &plan, output, parallel, &mut sink)
+            windowed::run(object, &request, &plan, output, parallel, coding, &mut sink)
         }
     };
     match done {

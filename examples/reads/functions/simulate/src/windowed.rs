@@ -1,5 +1,5 @@
 //! Windowed mode: cuts the work into units, has the function `windows` do several at once, and passes
-//! their bytes on in order.
+//! their bytes on in order. Where these are compressed it is they who do it.
 
 use std::fmt::Display;
 
@@ -8,6 +8,7 @@ use reads_guest::sink::Sink;
 use reads_guest::work::{FUNCTION, Work};
 use strand_sdk::functions::{self, Ahead, Turn};
 
+use crate::coding::Coding;
 use crate::plan::{Plan, Step};
 use crate::request::Request;
 use crate::store;
@@ -27,12 +28,16 @@ pub(crate) fn run(
     plan: &Plan,
     output: Output,
     parallel: usize,
+    mut coding: Coding,
     sink: &mut Sink<'_>,
 ) -> Result<(), Failure> {
     let works: Vec<_> = plan
         .steps
         .iter()
-        .map(|step| (work(object, request, step, output), step))
+        .map(|step| {
+            let packed = coding.is_packed();
+            (work(object, request, step, output, packed), step)
+        })
         .collect();
     let targets = works.iter().flat_map(|(work, step)| {
         let units = work.grid().units(step.windows.clone());
@@ -43,25 +48,28 @@ pub(crate) fn run(
         bytes: AHEAD,
     };
     let mut calls = functions::in_order(FUNCTION, targets, ahead);
+    sink.write(coding.head().to_vec())?;
     while let Some(turn) = calls.next().map_err(failed)? {
-        pass_on(turn, sink)?;
+        pass_on(turn, &mut coding, sink)?;
     }
-    Ok(())
+    Ok(sink.write(coding.end().map_err(failed)?)?)
 }
 
-fn work(object: &str, request: &Request, step: &Step, output: Output) -> Work {
+fn work(object: &str, request: &Request, step: &Step, output: Output, packed: bool) -> Work {
     Work {
         object: object.to_owned(),
         entry: step.entry.clone(),
         pairs: (output == Output::Reads).then_some(step.pairs),
         mates: request.mates,
         params: request.params.clone(),
+        packed,
     }
 }
 
 /// Passes an answer on.
 fn pass_on<I: Iterator<Item = String>>(
     mut turn: Turn<'_, I>,
+    coding: &mut Coding,
     sink: &mut Sink<'_>,
 ) -> Result<(), Failure> {
     let status = turn.status();
@@ -70,7 +78,7 @@ fn pass_on<I: Iterator<Item = String>>(
         return Err(store::problem_of(FUNCTION, status, &body).into());
     }
     while let Some(piece) = turn.piece().map_err(failed)? {
-        sink.write(piece)?;
+        sink.write(coding.piece(piece).map_err(failed)?)?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use reads_guest::answer;
+use reads_guest::bgzf::{self, Packer};
 use reads_guest::problem::Problem;
 use reads_guest::reference::GENOMES;
 use reads_guest::sink::{PIECE, Sink};
@@ -26,6 +27,10 @@ fn serve(incoming: Request, responder: Responder) -> Result<(), Broken> {
         responder,
         vec![("content-type", "application/octet-stream")],
     );
+    if work.packed {
+        let mut packer = Packer::new();
+        sink = sink.changed(bgzf::MOST, move |bytes| packer.pack(bytes));
+    }
     match simulate(&work, &part, unit, &mut sink)? {
         Ok(()) => sink.finish(),
         Err(problem) => match sink.into_responder() {
