@@ -47,6 +47,7 @@ impl Browser {
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
+            "--window-size=1280,1000".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
         let mut wanted = serde_json::Map::new();
@@ -109,14 +110,25 @@ impl Browser {
         // The page itself waits, so that nothing is asked in vain: it looks whenever it
         // has painted.
         let script = format!(
-            "const done = arguments[arguments.length - 1];
-             const end = performance.now() + {};
-             (function look() {{
-                 if ({expression}) done(true);
-                 else if (performance.now() > end) done(document.body.innerText);
-                 else requestAnimationFrame(look);
-             }})();",
+            "const end = performance.now() + {};
+             while (!({expression})) {{
+                 if (performance.now() > end) return document.body.innerText;
+                 await new Promise(requestAnimationFrame);
+             }}
+             return true;",
             PATIENCE.as_millis()
+        );
+        let seen = self.run_async(&script).await;
+        assert_eq!(seen, Value::Bool(true), "`{expression}` did not come true");
+    }
+
+    /// What the body of an async function returns, or what it threw as a text.
+    pub async fn run_async(&self, body: &str) -> Value {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             (async () => {{
+                 {body}
+             }})().then(done, (error) => done(`thrown: ${{error}}`));"
         );
         self.client
             .update_timeouts(fantoccini::wd::TimeoutConfiguration::new(
@@ -126,12 +138,10 @@ impl Browser {
             ))
             .await
             .unwrap();
-        let seen = self
-            .client
+        self.client
             .execute_async(&script, Vec::new())
             .await
-            .unwrap();
-        assert_eq!(seen, Value::Bool(true), "`{expression}` did not come true");
+            .unwrap()
     }
 
     /// Ends the browser in good order.

@@ -125,7 +125,8 @@ function drawSteps(context, { bottom, x, y }, { from, to, width, values }, colou
   context.fillStyle = colour("area");
   context.fill(area);
   context.strokeStyle = colour("data");
-  context.lineWidth = 1.5;
+  // Where steps are narrow, a line would hide them.
+  context.lineWidth = Math.min(1.5, Math.max(0.75, (x(from + width) - x(from)) / 3));
   context.lineJoin = "round";
   context.stroke(outline);
 }
