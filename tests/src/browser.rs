@@ -27,6 +27,11 @@ pub struct Browser {
 impl Browser {
     /// Starts one, or `None` where there is none and it may be missing.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&["--window-size=1280,1000"]).await
+    }
+
+    /// The same, with arguments of Chromium's.
+    pub async fn start_with(arguments: &[&str]) -> Option<Self> {
         let profile = tempfile::tempdir().unwrap();
         let mut driver = match driver() {
             Ok(driver) => driver,
@@ -37,7 +42,7 @@ impl Browser {
             Err(error) => panic!("chromedriver: {error}; run `apt-get install chromium-driver`"),
         };
         let port = port(&mut driver);
-        let arguments = [
+        let mut all = vec![
             "--headless".to_owned(),
             // Root has no other way, and the pages are ours.
             "--no-sandbox".to_owned(),
@@ -47,14 +52,11 @@ impl Browser {
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
-            "--window-size=1280,1000".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
+        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let mut wanted = serde_json::Map::new();
-        wanted.insert(
-            "goog:chromeOptions".to_owned(),
-            json!({ "args": arguments }),
-        );
+        wanted.insert("goog:chromeOptions".to_owned(), json!({ "args": all }));
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(wanted)
             .connect(&format!("http://127.0.0.1:{port}"))
@@ -142,6 +144,11 @@ impl Browser {
             .execute_async(&script, Vec::new())
             .await
             .unwrap()
+    }
+
+    /// A PNG of an element, as far as the window is large enough for it.
+    pub async fn picture(&self, selector: &str) -> Vec<u8> {
+        self.element(selector).await.screenshot().await.unwrap()
     }
 
     /// Ends the browser in good order.
