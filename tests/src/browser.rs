@@ -27,6 +27,11 @@ pub struct Browser {
 impl Browser {
     /// Starts one, or `None` where there is none and it may be missing.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&["--window-size=1280,1000"]).await
+    }
+
+    /// The same, with arguments of Chromium's.
+    pub async fn start_with(arguments: &[&str]) -> Option<Self> {
         let profile = tempfile::tempdir().unwrap();
         let mut driver = match driver() {
             Ok(driver) => driver,
@@ -37,7 +42,7 @@ impl Browser {
             Err(error) => panic!("chromedriver: {error}; run `apt-get install chromium-driver`"),
         };
         let port = port(&mut driver);
-        let arguments = [
+        let mut all = vec![
             "--headless".to_owned(),
             // Root has no other way, and the pages are ours.
             "--no-sandbox".to_owned(),
@@ -49,11 +54,9 @@ impl Browser {
             "--disable-sync".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
+        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let mut wanted = serde_json::Map::new();
-        wanted.insert(
-            "goog:chromeOptions".to_owned(),
-            json!({ "args": arguments }),
-        );
+        wanted.insert("goog:chromeOptions".to_owned(), json!({ "args": all }));
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(wanted)
             .connect(&format!("http://127.0.0.1:{port}"))
@@ -109,14 +112,25 @@ impl Browser {
         // The page itself waits, so that nothing is asked in vain: it looks whenever it
         // has painted.
         let script = format!(
-            "const done = arguments[arguments.length - 1];
-             const end = performance.now() + {};
-             (function look() {{
-                 if ({expression}) done(true);
-                 else if (performance.now() > end) done(document.body.innerText);
-                 else requestAnimationFrame(look);
-             }})();",
+            "const end = performance.now() + {};
+             while (!({expression})) {{
+                 if (performance.now() > end) return document.body.innerText;
+                 await new Promise(requestAnimationFrame);
+             }}
+             return true;",
             PATIENCE.as_millis()
+        );
+        let seen = self.run_async(&script).await;
+        assert_eq!(seen, Value::Bool(true), "`{expression}` did not come true");
+    }
+
+    /// What the body of an async function returns, or what it threw as a text.
+    pub async fn run_async(&self, body: &str) -> Value {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             (async () => {{
+                 {body}
+             }})().then(done, (error) => done(`thrown: ${{error}}`));"
         );
         self.client
             .update_timeouts(fantoccini::wd::TimeoutConfiguration::new(
@@ -126,12 +140,15 @@ impl Browser {
             ))
             .await
             .unwrap();
-        let seen = self
-            .client
+        self.client
             .execute_async(&script, Vec::new())
             .await
-            .unwrap();
-        assert_eq!(seen, Value::Bool(true), "`{expression}` did not come true");
+            .unwrap()
+    }
+
+    /// A PNG of an element, as far as the window is large enough for it.
+    pub async fn picture(&self, selector: &str) -> Vec<u8> {
+        self.element(selector).await.screenshot().await.unwrap()
     }
 
     /// Ends the browser in good order.

@@ -8,6 +8,7 @@
 mod app;
 mod browser;
 mod check;
+pub mod fastq;
 mod genome;
 pub mod hostile;
 mod reads;

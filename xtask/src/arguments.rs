@@ -22,6 +22,7 @@ cargo xtask test [OPTIONS] [FILTER]
                                chromium or clang
 cargo xtask guests             build the guests of examples and tests into target/guests
 cargo xtask genome ecoli       add E. coli to the genomes of examples/reads
+cargo xtask picture            make docs/images/reads-page.png anew, with Chromium
 cargo xtask bench [NAME] [--install-peers]
                                measure, side by side with the peers that are installed
 cargo xtask soak NAME [-- ARGS]
@@ -48,6 +49,7 @@ pub(crate) enum Verb {
     Genome {
         name: String,
     },
+    Picture,
     Bench {
         arguments: Vec<OsString>,
     },
@@ -90,6 +92,7 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Verb> {
                 name: name.string()?,
             }
         }
+        "picture" => Verb::Picture,
         "bench" => Verb::Bench {
             arguments: parser.raw_args()?.collect(),
         },
@@ -168,6 +171,7 @@ mod tests {
         assert_eq!(parsed("").unwrap(), Verb::Help);
         assert_eq!(parsed("help").unwrap(), Verb::Help);
         assert_eq!(parsed("guests").unwrap(), Verb::Guests);
+        assert_eq!(parsed("picture").unwrap(), Verb::Picture);
         let arguments = vec!["--listen".into(), "[::]:1".into()];
         assert_eq!(
             parsed("up -- --listen [::]:1").unwrap(),

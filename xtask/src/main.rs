@@ -9,6 +9,7 @@ mod deny;
 mod genome;
 mod guests;
 mod peers;
+mod picture;
 mod session;
 mod soak;
 mod test;
@@ -42,6 +43,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Guests => guests::build(&Session::start()?, &[]).map(drop),
         Verb::Test(tests) => test::run(&Session::start()?, tests),
         Verb::Genome { name } => genome::fetch(&Session::start()?, name),
+        Verb::Picture => picture::make(&Session::start()?),
         Verb::Bench { arguments } => bench::run(&Session::start()?, arguments),
         Verb::Soak { name, arguments } => soak::run(&Session::start()?, name, arguments),
         Verb::Deny => deny::run(&Session::start()?),

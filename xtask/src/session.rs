@@ -142,6 +142,17 @@ impl Session {
         )
     }
 
+    /// What runs one of the programs beside the tests, once the server and the guests are built.
+    pub(crate) fn beside_tests(&self, program: &str) -> Command {
+        let mut cargo = self.cargo();
+        cargo
+            .args(["run", "--release", "--package", "strand-tests"])
+            .args(["--bin", program, "--"])
+            .env("STRAND_BIN", self.strand())
+            .env("STRAND_GUESTS", self.guests());
+        cargo
+    }
+
     /// Builds the server in release.
     pub(crate) fn build_strand(&self) -> Result<()> {
         let mut cargo = self.cargo();

@@ -53,13 +53,7 @@ fn reads(session: &Session, name: &str, peers: &[&Peer]) -> Result<()> {
     session.build_strand()?;
     guests::build(session, &[])?;
     peers::ensure(session, peers, &[])?;
-    let mut cargo = session.cargo();
-    cargo
-        .args(["run", "--release", "--package", "strand-tests"])
-        .args(["--bin", "soak", "--", name])
-        .env("STRAND_BIN", session.strand())
-        .env("STRAND_GUESTS", session.guests());
-    session.run("Soaking", name, &mut cargo)
+    session.run("Soaking", name, session.beside_tests("soak").arg(name))
 }
 
 fn fuzz(session: &Session, arguments: &[OsString]) -> Result<()> {

@@ -1,15 +1,18 @@
-// The page: builds a request from the form, sends it, and shows the answer as it streams.
+// The page: builds a request from the form, has a worker receive the answer, and shows what it tells.
 
-import { commandLine, requestPath, expectedRecords } from "./request.js";
-import { formatBytes, formatCount, recordLine } from "./show.js";
-import { countLines, readProblem } from "./answer.js";
-
-const FIRST_LINES = 24;
+import { readProblem } from "./answer.js";
+import { createPlots } from "./plots.js";
+import { askedOf, commandLine, expectedRecords, requestPath } from "./request.js";
+import { formatBytes, formatCount, formatFixed, recordLine } from "./show.js";
 
 const element = (id) => document.getElementById(id);
 const form = element("form");
+const plotsOf = createPlots();
 let references = [];
-let running = null;
+/** The worker of the latest answer. */
+let worker = null;
+
+const sequencesOf = (name) => references.find((one) => one.name === name)?.sequences ?? [];
 
 function updateRequest() {
   element("curl").textContent = commandLine(requestPath(form), location.origin);
@@ -18,7 +21,7 @@ function updateRequest() {
 function fillSequences() {
   const chosen = references.find((one) => one.name === form.elements.reference.value);
   const all = new Option("all of them", "");
-  const sequences = chosen?.sequences ?? [];
+  const sequences = sequencesOf(chosen?.name);
   // A reference can have many thousands of sequences; the API takes any of them.
   const options = sequences.slice(0, 1000).map(
     ({ name, length }) => new Option(`${name} (${formatCount(length)} bases)`, name),
@@ -63,87 +66,99 @@ function clearAnswer() {
   element("answer").hidden = false;
   element("problem").hidden = true;
   element("stream").hidden = true;
+  element("state").textContent = "Waiting for the answer…";
   element("first").replaceChildren();
   form.querySelectorAll("[aria-invalid]").forEach((control) => control.removeAttribute("aria-invalid"));
 }
 
-function showProgress({ lines, bytes, start }, expected, linesPerRecord) {
-  const records = Math.floor(lines / linesPerRecord);
-  const seconds = (performance.now() - start) / 1000;
-  element("records").textContent = formatCount(records);
-  element("bytes").textContent = formatBytes(bytes);
-  element("rate").textContent = seconds > 0 ? `${formatBytes(bytes / seconds)}/s` : "–";
-  if (expected) element("progress").value = Math.min(1, records / expected);
-}
-
-async function receive(answer, expected, linesPerRecord) {
-  element("stream").hidden = false;
-  element("seed").textContent = answer.headers.get("strand-seed") ?? "–";
-  element("state").textContent = "Receiving…";
+/** Shows what is told of one answer. */
+function createView(asked) {
   const progress = element("progress");
-  if (expected) progress.value = 0;
-  else progress.removeAttribute("value");
-
-  const received = { lines: 0, bytes: 0, start: performance.now() };
-  const decoder = new TextDecoder();
-  const reader = answer.body.getReader();
-  let head = "";
+  const expected = asked ? expectedRecords(asked) : 0;
+  const linesPerRecord = asked ? 4 : 1;
+  let showPlots = null;
   let shown = 0;
-  let painted = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    received.bytes += value.length;
-    received.lines += countLines(value);
-    if (shown < FIRST_LINES) {
-      head += decoder.decode(value, { stream: true });
-      const lines = head.split("\n");
-      head = lines.pop();
-      for (const line of lines.slice(0, FIRST_LINES - shown)) {
+  let seconds = 0;
+  let hasBegun = false;
+  let isDone = false;
+  let note = "";
+  return {
+    begun({ seed, skipped }) {
+      hasBegun = true;
+      element("stream").hidden = false;
+      element("plots").hidden = !asked;
+      element("seed").textContent = seed ?? "–";
+      element("state").textContent = "Receiving…";
+      if (expected) progress.value = 0;
+      else progress.removeAttribute("value");
+      if (asked) showPlots = plotsOf(asked);
+      if (skipped) {
+        const were = skipped === 1 ? " was" : "s were";
+        note = ` ${formatCount(skipped)} sequence${were} skipped: shorter than distance + 3 × deviation.`;
+      }
+    },
+    lines(lines) {
+      for (const line of lines) {
         element("first").append(recordLine(line, shown % linesPerRecord, linesPerRecord), "\n");
         shown += 1;
       }
-    }
-    // Painting every piece would cost more than receiving it.
-    if (performance.now() - painted > 100) {
-      painted = performance.now();
-      showProgress(received, expected, linesPerRecord);
-    }
-  }
-  showProgress(received, expected, linesPerRecord);
-  progress.value = 1;
-  const skipped = Number(answer.headers.get("strand-skipped") ?? 0);
-  const note = skipped
-    ? ` ${formatCount(skipped)} sequence${skipped === 1 ? " was" : "s were"} skipped: shorter than distance + 3 × deviation.`
-    : "";
-  element("state").textContent = `Done in ${((performance.now() - received.start) / 1000).toFixed(2)} s.${note}`;
+    },
+    numbers(numbers) {
+      const records = asked ? numbers.records : numbers.lines;
+      seconds = numbers.seconds;
+      element("records").textContent = formatCount(records);
+      element("bytes").textContent = formatBytes(numbers.bytes);
+      element("rate").textContent = seconds > 0 ? `${formatBytes(numbers.bytes / seconds)}/s` : "–";
+      if (expected && !isDone) progress.value = Math.min(1, records / expected);
+      showPlots?.(numbers);
+    },
+    done() {
+      // Numbers come after it still: those of the comparison.
+      isDone = true;
+      progress.value = 1;
+      element("state").textContent = `Done in ${formatFixed(seconds, 2)} s.${note}`;
+    },
+    problem(problem) {
+      element("state").textContent = "";
+      showProblem(problem);
+    },
+    broken(reason) {
+      element("state").textContent = "";
+      if (hasBegun) {
+        const detail = `What was received is not whole (${reason}). The server's log says why.`;
+        showProblem({ title: "The answer broke off", detail });
+      } else {
+        showProblem({ title: "There was no answer", detail: `Is the server running? (${reason})` });
+      }
+    },
+  };
 }
 
-async function run(event) {
+function run(event) {
   event.preventDefault();
-  running?.abort();
-  const mine = new AbortController();
-  running = mine;
+  worker?.terminate();
+  const mine = new Worker("worker.js", { type: "module" });
+  worker = mine;
   clearAnswer();
   element("cancel").disabled = false;
-  const variants = form.elements.output.value === "variants";
-  try {
-    const answer = await fetch(requestPath(form), { signal: mine.signal });
-    if (!answer.ok) showProblem(await readProblem(answer));
-    else await receive(answer, expectedRecords(form), variants ? 1 : 4);
-  } catch (error) {
-    if (running !== mine) return;
-    if (mine.signal.aborted) element("state").textContent = "Cancelled.";
-    else {
-      element("state").textContent = "";
-      showProblem({ title: "The answer broke off", detail: `What was received is not whole (${error.message}). The server's log says why.` });
-    }
-  } finally {
-    if (running === mine) {
-      running = null;
-      element("cancel").disabled = true;
-    }
-  }
+  const asked = askedOf(form, sequencesOf(form.elements.reference.value));
+  const view = createView(asked);
+  mine.onmessage = ({ data }) => {
+    // What an answer before this one told may be on its way still.
+    if (worker !== mine) return;
+    const [[what, value]] = Object.entries(data);
+    view[what](value);
+    if (what === "done" || what === "problem" || what === "broken") element("cancel").disabled = true;
+  };
+  mine.onerror = ({ message }) => mine.onmessage({ data: { broken: message ?? "worker.js could not be loaded" } });
+  mine.postMessage({ url: new URL(requestPath(form), document.baseURI).href, asked });
+}
+
+function cancel() {
+  worker?.terminate();
+  worker = null;
+  element("cancel").disabled = true;
+  element("state").textContent = "Cancelled.";
 }
 
 form.addEventListener("submit", run);
@@ -157,7 +172,7 @@ function changed(event) {
 // What fills forms in, or drives them, may tell only of the second.
 form.addEventListener("input", changed);
 form.addEventListener("change", changed);
-element("cancel").addEventListener("click", () => running?.abort());
+element("cancel").addEventListener("click", cancel);
 element("copy").addEventListener("click", async () => {
   const button = element("copy");
   try {

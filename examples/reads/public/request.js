@@ -1,5 +1,7 @@
 // From the form to a request.
 
+import { layOut } from "./counts.js";
+
 /** The path with the query; what is at its default is left out, so that the line stays short. */
 export function requestPath(form) {
   const { elements } = form;
@@ -22,9 +24,27 @@ export function commandLine(path, origin) {
   return `curl '${quoted}'`;
 }
 
-/** How many records the answer will have about, or 0 if that cannot be told. */
-export function expectedRecords(form) {
-  const { output, n } = form.elements;
-  if (output.value === "variants") return 0;
-  return Number(n.value) * (output.value === "both" ? 2 : 1);
+/** What the reads of an answer are compared with, as counts.js has it; null if it has no reads. */
+export function askedOf(form, sequences) {
+  const { chrom, output, mode, start, stop } = form.elements;
+  if (output.value === "variants") return null;
+  const number = (name) => Number(form.elements[name].value);
+  const given = ({ name, value }) => (mode.value === "windowed" && value !== "" ? number(name) : null);
+  return {
+    sequences: chrom.value ? sequences.filter(({ name }) => name === chrom.value) : sequences,
+    start: given(start),
+    stop: given(stop),
+    pairs: number("n"),
+    lengths: [number("length1"), number("length2")],
+    distance: number("distance"),
+    deviation: number("stdev"),
+    error: number("error"),
+    output: output.value,
+  };
+}
+
+/** How many records an answer will have about. */
+export function expectedRecords(asked) {
+  const { bases, total } = layOut(asked);
+  return total ? (asked.pairs * (asked.output === "both" ? 2 : 1) * bases) / total : 0;
 }

@@ -4,6 +4,20 @@ const counts = new Intl.NumberFormat("en");
 
 export const formatCount = (count) => counts.format(count);
 
+/** With so many digits behind the point; what there is nothing to say of yet is a dash. */
+export function formatFixed(value, digits) {
+  if (!Number.isFinite(value)) return "–";
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** With three digits that say something at least. */
+export const formatMeasure = (value) => formatFixed(value, value > 0 ? Math.max(1, 2 - Math.floor(Math.log10(value))) : 1);
+
+export function formatPercent(share, digits) {
+  const percent = formatFixed(100 * share, digits);
+  return Number.isFinite(share) ? `${percent} %` : percent;
+}
+
 export function formatBytes(bytes) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
