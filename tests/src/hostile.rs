@@ -34,7 +34,17 @@ const fn limit(path: &'static str, status: u16, limit: &'static str) -> Attack {
 
 const FAULT: End = End::Problem(500, "guest-fault", None);
 
-/// What both guests can do to a function of 160 MiB, 500 ms of CPU time and two seconds.
+/// Attacks that only the wall limit ends. Two seconds are enough for them; all others have half a
+/// minute, in which they get to their own limit on a machine that has much else to do, too.
+const WAITING: [&str; 5] = [
+    "never-read-hold",
+    "sleep-forever",
+    "linger",
+    "never-finish",
+    "drop-body",
+];
+
+/// What both guests can do to a function of 160 MiB and 500 ms of CPU time.
 pub const ATTACKS: [Attack; 30] = [
     limit("spin", 500, "cpu"),
     limit("alloc", 500, "memory"),
@@ -120,22 +130,29 @@ pub fn expect_problem(reply: &Reply, what: &str, status: u16, name: &str, limit:
 /// A guest with the limits of [`ATTACKS`], and its neighbours. `instance` is that field of the
 /// Directive.
 pub fn spec(guest: &str, instance: &str) -> String {
+    let waiting: String = WAITING
+        .iter()
+        .map(|path| {
+            format!("    - {{ path: /{path}, function: hostile, limits: {{ wall: 2s }} }}\n")
+        })
+        .collect();
     format!(
         "
   functions:
     hostile:
       source: {{ file: {guest}.wasm }}
-      limits: {{ memory: 160Mi, cpu: 500ms, wall: 2s, concurrency: 4, body: 1Mi }}
+      limits: {{ memory: 160Mi, cpu: 500ms, wall: 30s, concurrency: 4, body: 1Mi }}
       instance: {instance}
       grants: {{ functions: [hostile] }}
-    task: {{ source: {{ file: hostile-task.wasm }}, limits: {{ cpu: 300ms, wall: 2s }} }}
-    command: {{ source: {{ file: hostile-command.wasm }}, limits: {{ cpu: 300ms, wall: 2s }} }}
+    task: {{ source: {{ file: hostile-task.wasm }}, limits: {{ cpu: 300ms, wall: 30s }} }}
+    command: {{ source: {{ file: hostile-command.wasm }}, limits: {{ cpu: 300ms, wall: 30s }} }}
     neighbour: {{ source: {{ file: hello-http02.wasm }} }}
   routes:
     - {{ path: \"/{{*rest}}\", function: hostile }}
     - {{ path: /task, function: task }}
     - {{ path: \"/command/{{what}}\", function: command, command: {{ args: [\"{{path.what}}\"], contentType: text/plain }} }}
+    - {{ path: /command/sleep, function: command, command: {{ args: [sleep] }}, limits: {{ wall: 2s }} }}
     - {{ path: /neighbour, function: neighbour }}
-"
+{waiting}"
     )
 }

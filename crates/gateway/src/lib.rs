@@ -1,9 +1,9 @@
 //! The way in: listeners, routes, static files.
 //!
-//! A [`Gateway`] takes connections, reads requests of HTTP/1.1 and of HTTP/2 in
-//! cleartext (by prior knowledge: the client's first bytes tell), finds each one's
-//! route in the [`RoutingTable`] and calls the function there through `Dispatch`,
-//! or answers with a file. It keeps every limit that a client could run into before
+//! A [`Gateway`] takes connections, of [`Tls`] or in cleartext, reads requests of
+//! HTTP/1.1 and of HTTP/2 (as ALPN says, else as the client's first bytes tell), finds
+//! each one's route in the [`RoutingTable`] and calls the function there through
+//! `Dispatch`, or answers with a file. It keeps every limit that a client could run into before
 //! its request reaches a function; [`Config`] lists them.
 //!
 //! # What functions are sent
@@ -19,8 +19,8 @@
 //! - `x-request-id`: the client's if it has 1 to 128 visible ASCII characters, else
 //!   a UUID of version 7. It is also the call's identifier, in the answer and the
 //!   access line.
-//! - `traceparent` and every `x-forwarded-*` as they come: whoever reads the latter
-//!   must know that any client can write them.
+//! - `x-forwarded-for` and `x-forwarded-proto` as the gateway finds them, behind proxies
+//!   that the configuration trusts too; `traceparent` as it comes.
 //!
 //! # What clients are sent
 //! Problems as `application/problem+json`, also where hyper itself refuses a request
