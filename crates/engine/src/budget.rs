@@ -4,33 +4,43 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts the bytes in use against a limit.
+use crate::shares::{Share, Shares};
+
+/// Counts the bytes in use against a limit, of all apps together.
 #[derive(Debug)]
 pub struct MemoryBudget {
-    limit: u64,
-    used: AtomicU64,
+    share: Arc<Share>,
     /// The most that was in use since somebody asked.
-    peak: AtomicU64,
+    peak: Arc<AtomicU64>,
 }
 
 impl MemoryBudget {
     /// A budget of so many bytes.
     pub fn new(limit: u64) -> Arc<Self> {
         Arc::new(Self {
-            limit,
-            used: AtomicU64::new(0),
-            peak: AtomicU64::new(0),
+            share: Shares::new(limit).of_nobody(),
+            peak: Arc::default(),
+        })
+    }
+
+    /// The same budget, charged by an app: the last eighth of it is for apps that have
+    /// less than their part, which is all of it divided by the apps that have some and
+    /// one more.
+    pub fn of_app(&self, app: &str) -> Arc<Self> {
+        Arc::new(Self {
+            share: self.share.all().of_app(app),
+            peak: Arc::clone(&self.peak),
         })
     }
 
     /// The limit in bytes.
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.share.all().limit()
     }
 
-    /// Bytes in use.
+    /// Bytes in use, of all apps.
     pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+        self.share.all().used()
     }
 
     /// The most bytes that were in use since this was asked last.
@@ -48,11 +58,7 @@ impl MemoryBudget {
     }
 
     fn take(&self, bytes: u64) -> bool {
-        let within = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        let taken = self
-            .used
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, within);
-        let Some(sum) = taken.ok().and_then(within) else {
+        let Ok(sum) = self.share.take(bytes) else {
             return false;
         };
         // Most of the time there was more before: then nobody's cache line is written to.
@@ -71,7 +77,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Takes more; false, and nothing taken, when the budget has no room.
+    /// Takes more; false, and nothing taken, when the budget has no room for this app.
     pub fn grow(&mut self, bytes: u64) -> bool {
         let taken = self.budget.take(bytes);
         if taken {
@@ -84,7 +90,7 @@ impl Reservation {
     pub fn shrink(&mut self, bytes: u64) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.budget.share.give_back(bytes);
     }
 
     /// Bytes reserved.
@@ -100,7 +106,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.share.give_back(self.bytes);
     }
 }
 
@@ -127,5 +133,17 @@ mod tests {
         assert_eq!((b.bytes(), budget.used()), (70, 70));
         b.shrink(u64::MAX);
         assert_eq!((b.bytes(), budget.used()), (0, 0));
+    }
+
+    #[test]
+    fn apps_share_it() {
+        let budget = MemoryBudget::new(80);
+        let (greedy, modest) = (budget.of_app("greedy"), budget.of_app("modest"));
+        let mut most = greedy.empty_reservation();
+        assert!(most.grow(70));
+        assert!(!most.grow(1));
+        assert_eq!(most.bytes(), 70);
+        assert!(modest.empty_reservation().grow(10));
+        assert_eq!((budget.used(), budget.take_peak()), (70, 80));
     }
 }

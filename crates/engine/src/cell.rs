@@ -34,7 +34,7 @@ pub(crate) fn new_store(
     meter: &Arc<Meter>,
     prepare: impl FnOnce(&mut CtxBuilder),
 ) -> Result<Store<Ctx>, Problem> {
-    let live = function.engine().count_instance()?;
+    let live = function.count_instance()?;
     let limits = function.limits();
     let mut builder = CtxBuilder::new(info.clone());
     for capability in function.capabilities() {
@@ -47,7 +47,7 @@ pub(crate) fn new_store(
         call_depth: limits.call_depth,
         outgoing: builder.outgoing.take(),
     };
-    let limiter = Limiter::new(limits, function.engine().budget());
+    let limiter = Limiter::new(limits, function.budget());
     let ctx = Ctx::new(builder, hooks, limiter, Arc::clone(meter), limits, live);
     let mut store = Store::new(&function.engine().wasm, ctx);
     store.limiter(|ctx| &mut ctx.limiter);

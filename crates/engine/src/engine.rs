@@ -1,7 +1,6 @@
 //! The engine: one a process.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::component::Component;
 
@@ -10,6 +9,7 @@ use crate::background::Background;
 use crate::budget::MemoryBudget;
 use crate::config::{Allocation, Settings, build_engine};
 use crate::problem::{Limit, Problem};
+use crate::shares::{Refused, Share, Shares};
 use crate::ticker::Ticker;
 use crate::world::{Interfaces, interfaces};
 
@@ -34,17 +34,16 @@ pub struct Engine {
     pub(crate) ticker: Ticker,
     pub(crate) background: Background,
     pub(crate) budget: Arc<MemoryBudget>,
-    live: Arc<AtomicU64>,
-    instances: u32,
+    instances: Arc<Shares>,
     allocation: Allocation,
 }
 
 /// Counts one instance while it lives.
-pub(crate) struct LiveInstance(Arc<AtomicU64>);
+pub(crate) struct LiveInstance(Arc<Share>);
 
 impl Drop for LiveInstance {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.give_back(1);
     }
 }
 
@@ -56,13 +55,16 @@ impl Engine {
     pub fn new(settings: &Settings) -> Result<Arc<Self>, EngineError> {
         let (wasm, allocation) =
             build_engine(settings).map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
+        let instances = match allocation {
+            Allocation::Pooling { instances, .. } => instances,
+            Allocation::OnDemand => settings.instances,
+        };
         Ok(Arc::new(Self {
             ticker: Ticker::start(&wasm)?,
             background: Background::start(settings.threads)?,
             wasm,
             budget: MemoryBudget::new(settings.memory_budget),
-            live: Arc::default(),
-            instances: settings.instances,
+            instances: Shares::new(instances.into()),
             allocation,
         }))
     }
@@ -79,28 +81,35 @@ impl Engine {
 
     /// Instances that live now.
     pub fn live_instances(&self) -> u64 {
-        self.live.load(Ordering::Relaxed)
+        self.instances.used()
     }
 
-    /// Counts one more instance, if there may be one more. Without a pool nothing else
-    /// bounds them.
-    pub(crate) fn count_instance(&self) -> Result<LiveInstance, Problem> {
-        let live = LiveInstance(Arc::clone(&self.live));
-        if self.live.fetch_add(1, Ordering::Relaxed) < u64::from(self.instances) {
-            Ok(live)
-        } else {
-            Err(self.no_more_instances())
+    /// An app's share of the instances.
+    pub(crate) fn instances_of(&self, app: &str) -> Arc<Share> {
+        self.instances.of_app(app)
+    }
+
+    /// Counts one more instance of an app, if it may have one more. Without a pool nothing
+    /// else bounds them.
+    pub(crate) fn count_instance(&self, app: &Arc<Share>) -> Result<LiveInstance, Problem> {
+        match app.take(1) {
+            Ok(_) => Ok(LiveInstance(Arc::clone(app))),
+            Err(Refused::Spent) => Err(self.no_more_instances()),
+            Err(Refused::HasItsPart) => {
+                let most = self.instances.limit();
+                let detail = format!(
+                    "of the {most} instances that this node has room for, the last ones are for apps that have fewer"
+                );
+                Err(Problem::limit(Limit::Concurrency, most, detail))
+            }
         }
     }
 
     /// What a call is told for which there is no instance.
     pub(crate) fn no_more_instances(&self) -> Problem {
-        let instances = match self.allocation {
-            Allocation::Pooling { instances, .. } => instances,
-            Allocation::OnDemand => self.instances,
-        };
-        let detail = format!("this node runs as many instances as it has room for: {instances}");
-        Problem::limit(Limit::Concurrency, instances, detail)
+        let most = self.instances.limit();
+        let detail = format!("this node runs as many instances as it has room for: {most}");
+        Problem::limit(Limit::Concurrency, most, detail)
     }
 
     /// Maps an artefact.

@@ -10,16 +10,18 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::{p2, p3};
 
 use crate::admission::{Admission, Permit};
-use crate::background::{self, Share, Weights};
+use crate::background::{self, Weights};
+use crate::budget::MemoryBudget;
 use crate::call::{Body, Call, CommandLine, FunctionId, RequestId};
 use crate::cell::{Failure, new_store, problem_of};
 use crate::ctx::{CallInfo, Capability, Ctx};
-use crate::engine::{Engine, LoadedComponent};
+use crate::engine::{Engine, LiveInstance, LoadedComponent};
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::outcome::{Outcome, limit_body};
 use crate::outgoing::Callees;
 use crate::problem::Problem;
+use crate::shares::Share;
 use crate::world::World;
 use crate::worlds::{command, http02, http03, task};
 
@@ -91,8 +93,10 @@ pub struct Function {
     reuse: Reuse,
     capabilities: Vec<Arc<dyn Capability>>,
     callees: Arc<Callees>,
-    admission: Admission,
-    share: Arc<Share>,
+    admission: Arc<Admission>,
+    share: Arc<background::Share>,
+    instances: Arc<Share>,
+    budget: Arc<MemoryBudget>,
     pre: Pre,
 }
 
@@ -123,6 +127,8 @@ impl Function {
             engine: Arc::clone(engine),
             admission: Admission::new(&spec.limits),
             share: engine.background.join(&spec.id.app, spec.weights),
+            instances: engine.instances_of(&spec.id.app),
+            budget: engine.budget.of_app(&spec.id.app),
             id: spec.id,
             limits: spec.limits,
             reuse: spec.reuse,
@@ -167,7 +173,7 @@ impl Function {
             .body
             .map_or(self.limits.body, |own| own.min(self.limits.body));
         let body = limit_body(body, most, &outcome)?;
-        let permit = self.admission.enter(deadline, wall).await?;
+        let permit = self.admission.enter(now, deadline, wall).await?;
         let job = Job {
             request: Request::from_parts(parts, body),
             command: call.command,
@@ -230,6 +236,16 @@ impl Function {
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// The node's memory budget, charged by this function's app.
+    pub(crate) fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
+    }
+
+    /// Counts one more instance, if its app may have one more.
+    pub(crate) fn count_instance(&self) -> Result<LiveInstance, Problem> {
+        self.engine.count_instance(&self.instances)
     }
 
     /// The function's limits.

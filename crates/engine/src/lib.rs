@@ -21,6 +21,7 @@ mod meter;
 mod outcome;
 mod outgoing;
 mod problem;
+mod shares;
 mod stdio;
 mod ticker;
 mod world;

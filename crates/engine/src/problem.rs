@@ -200,6 +200,14 @@ impl Problem {
         problem
     }
 
+    /// When to try again, in whole seconds from now, and not at once.
+    #[must_use]
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        self.0.retry_after = Some(Duration::from_secs(seconds.max(1)));
+        self
+    }
+
     /// Marks that other calls in the same instance ended with this one.
     pub fn shared(mut self) -> Self {
         self.0.shared = true;

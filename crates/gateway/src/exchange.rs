@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::header::{HeaderMap, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, StatusCode, Uri, Version};
-use strand_engine::{Problem, RequestId};
+use strand_engine::{MemoryBudget, Problem, RequestId};
 use strand_telemetry::{AccessLine, RequestSample, RouteMetrics};
 
 use crate::client::Client;
@@ -70,8 +70,10 @@ impl Exchange {
     /// # Errors
     /// When there is none.
     pub(crate) fn hold(&mut self) -> Result<(), Problem> {
-        self.link.hold()?;
-        self.holds = true;
+        if let Some(route) = self.route {
+            self.link.hold(route)?;
+            self.holds = true;
+        }
         Ok(())
     }
 
@@ -98,6 +100,11 @@ impl Exchange {
         if self.rules().is_some_and(|rules| rules.cors.is_some()) {
             self.origin = headers.get(ORIGIN).cloned();
         }
+    }
+
+    /// The budget that it is charged to, once its route was found.
+    pub(crate) fn budget(&self) -> Option<&Arc<MemoryBudget>> {
+        self.link.shared.budgets.get(self.route?)
     }
 
     /// What there is to do for its route, once that was found.
@@ -167,8 +174,8 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.link.stream_ends();
-        if self.holds {
-            self.link.release();
+        if let (true, Some(route)) = (self.holds, self.route) {
+            self.link.release(route);
         }
         let shared = &self.link.shared;
         let aborted = !self.complete;

@@ -23,8 +23,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: AccessLog,
     pub(crate) tls: Option<Tls>,
-    /// What requests in flight are charged to.
-    pub(crate) budget: Option<Arc<MemoryBudget>>,
+    /// What requests in flight are charged to, by their routes.
+    pub(crate) budgets: Vec<Arc<MemoryBudget>>,
     /// Of files that are open for answers.
     pub(crate) files: Places,
     pub(crate) draining: AtomicBool,
@@ -61,9 +61,9 @@ pub(crate) struct Link {
     ended: Mutex<Option<Box<Exchange>>>,
     /// Hands a stream of HTTP/2 from the service to the executor.
     next_stream: Mutex<Option<Arc<StreamProgress>>>,
-    /// What the connection's requests hold of the budget. One for all of them: a
+    /// What the connection's requests hold of the budget. One for all of an app: a
     /// request pays for its bytes and no more.
-    memory: Option<Mutex<Reservation>>,
+    memory: Mutex<Vec<Reservation>>,
 }
 
 impl Link {
@@ -73,10 +73,8 @@ impl Link {
         local: SocketAddr,
         http2: bool,
     ) -> Arc<Self> {
-        let memory = shared.budget.as_ref();
-        let memory = memory.map(|budget| Mutex::new(budget.empty_reservation()));
         Arc::new(Self {
-            memory,
+            memory: Mutex::default(),
             shared,
             peer,
             local,
@@ -163,19 +161,24 @@ impl Link {
             .take()
     }
 
-    /// Takes what a request in flight may hold of the node's memory.
+    /// Takes what a request in flight may hold of the node's memory, for the app of its
+    /// route.
     ///
     /// # Errors
-    /// When there is not so much.
-    pub(crate) fn hold(&self) -> Result<(), Problem> {
-        let Some(memory) = &self.memory else {
+    /// When there is not so much for that app.
+    pub(crate) fn hold(&self, route: usize) -> Result<(), Problem> {
+        let Some(budget) = self.shared.budgets.get(route) else {
             return Ok(());
         };
-        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.grow(Config::IN_FLIGHT) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = position(&memory, budget).unwrap_or_else(|| {
+            memory.push(budget.empty_reservation());
+            memory.len() - 1
+        });
+        if memory[place].grow(Config::IN_FLIGHT) {
             return Ok(());
         }
-        let value = format_bytes(memory.budget().limit());
+        let value = format_bytes(budget.limit());
         let detail = format!(
             "this node's memory budget of {value} has no room for the {} of a request",
             format_bytes(Config::IN_FLIGHT)
@@ -184,10 +187,16 @@ impl Link {
     }
 
     /// Gives back what one request took.
-    pub(crate) fn release(&self) {
-        if let Some(memory) = &self.memory {
-            let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.shrink(Config::IN_FLIGHT);
+    pub(crate) fn release(&self, route: usize) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = self.shared.budgets.get(route);
+        let Some(place) = budget.and_then(|budget| position(&memory, budget)) else {
+            return;
+        };
+        memory[place].shrink(Config::IN_FLIGHT);
+        // Nearly all connections ask for one app. The others are not to keep a list.
+        if memory[place].bytes() == 0 && memory.len() > 1 {
+            memory.swap_remove(place);
         }
     }
 
@@ -204,4 +213,9 @@ impl Link {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
     }
+}
+
+fn position(held: &[Reservation], budget: &Arc<MemoryBudget>) -> Option<usize> {
+    held.iter()
+        .position(|own| std::ptr::eq(own.budget(), &**budget))
 }

@@ -294,6 +294,11 @@ impl RoutingTable {
         &self.entries[index]
     }
 
+    /// The app of each entry.
+    pub(crate) fn apps(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.entries.iter().map(|entry| &entry.app)
+    }
+
     /// The counters of requests that no route takes.
     pub(crate) fn unmatched(&self) -> &RouteMetrics {
         &self.unmatched

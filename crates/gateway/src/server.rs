@@ -1,5 +1,6 @@
 //! Takes connections, spreads them over threads, and lets them end.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -105,19 +106,25 @@ impl Gateway {
                 metrics,
                 access,
                 tls: None,
-                budget: None,
+                budgets: Vec::new(),
                 files: Places::new(descriptors::files()),
                 draining: AtomicBool::new(false),
             },
         }
     }
 
-    /// Charges [`Config::IN_FLIGHT`] to a budget for each request in flight. When it
-    /// has no room, the request is answered with the problem `node-memory`. Without a
-    /// budget only the numbers of connections and streams bound what they hold.
+    /// Charges [`Config::IN_FLIGHT`] to a budget for each request in flight, as one of its
+    /// route's app. When it has no room, the request is answered with the problem
+    /// `node-memory`. Without a budget only the numbers of connections and streams bound
+    /// what they hold.
     #[must_use]
-    pub fn charged_to(mut self, budget: Arc<MemoryBudget>) -> Self {
-        self.shared.budget = Some(budget);
+    pub fn charged_to(mut self, budget: &MemoryBudget) -> Self {
+        let mut apps = HashMap::new();
+        let of_app = |app: &Arc<str>| {
+            let own = apps.entry(Arc::clone(app));
+            Arc::clone(own.or_insert_with(|| budget.of_app(app)))
+        };
+        self.shared.budgets = self.shared.routes.apps().map(of_app).collect();
         self
     }
 

@@ -84,8 +84,6 @@ async fn answer(
     if link.shared.draining.load(Ordering::Relaxed) {
         return Err(Problem::draining());
     }
-    // Before anything is done for it: an answer that is there is not thrown away.
-    exchange.hold()?;
     if link.http2 {
         fields::check_size(&parts, &link.shared.config)?;
     }
@@ -94,6 +92,8 @@ async fn answer(
     }
     let authority = fields::authority(&parts, link.local)?;
     let plan = plan(exchange, &parts, &authority)?;
+    // Before anything is done for it: an answer that is there is not thrown away.
+    exchange.hold()?;
     let compress = exchange.rules().is_some_and(|rules| rules.compress);
     // The function gets the fields.
     let asked = compress.then(|| accepted(&parts.headers));
@@ -128,7 +128,7 @@ async fn answer(
         Plan::Give(response) => response,
     };
     Ok(match asked {
-        Some(codings) => compress::compress(response, &codings, link.shared.budget.as_ref()),
+        Some(codings) => compress::compress(response, &codings, exchange.budget()),
         None => response,
     })
 }

@@ -236,7 +236,7 @@ impl Host {
         };
         let capabilities = self
             .backends
-            .capabilities(section, buckets, self.engine.budget())
+            .capabilities(section, buckets, &self.engine.budget().of_app(&id.app))
             .map_err(|error| fail(FunctionCause::Backend(error.to_string())))?;
         let dispatch: Weak<dyn Dispatch> = Arc::downgrade(registry) as Weak<dyn Dispatch>;
         let spec = FunctionSpec {

@@ -235,7 +235,7 @@ impl Node {
             Arc::clone(&self.metrics),
             self.access.clone(),
         )
-        .charged_to(Arc::clone(self.host.engine().budget()));
+        .charged_to(self.host.engine().budget());
         if let Some(certificates) = &self.certificates {
             gateway = gateway.over_tls(Tls::new(Arc::clone(certificates) as _)?);
         }

@@ -90,7 +90,7 @@ async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: onesh
         Err(problem) => return outcome.fail(problem),
     };
     let _guard = PanicGuard(&outcome);
-    let mut budget = function.engine().budget().empty_reservation();
+    let mut budget = function.budget().empty_reservation();
     let guest = async {
         let mut body = request.into_body();
         let mut input = Vec::new();

@@ -155,7 +155,7 @@ impl Server {
             AccessLog::new(writer, true),
         );
         if let Some(budget) = budget {
-            gateway = gateway.charged_to(Arc::clone(budget));
+            gateway = gateway.charged_to(budget);
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
