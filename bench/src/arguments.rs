@@ -14,7 +14,7 @@ cargo xtask bench [NAME] [OPTIONS]
 NAME (all of them, one after the other, without a name)
   http    hello world over HTTP: requests a second, latency, CPU time of the server
   start   from exec to the first answer; an instance, and a call, in process; memory
-  reads   simulated sequencing reads of E. coli, against wgsim
+  reads   simulated sequencing reads of E. coli, exact and windowed, against wgsim
 
 OPTIONS
   --install-peers     install first what is missing of the peers (wasmtime takes a while to

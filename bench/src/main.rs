@@ -13,6 +13,7 @@ mod machine;
 mod peers;
 mod process;
 mod reads;
+mod reads_report;
 mod setup;
 mod start;
 mod stats;
