@@ -12,15 +12,17 @@ Measures Strand side by side with the peers that are installed.
 cargo xtask bench [NAME] [OPTIONS]
 
 NAME (all of them, one after the other, without a name)
-  http    hello world over HTTP: requests a second, latency, CPU time of the server
-  start   from exec to the first answer; an instance, and a call, in process; memory
-  reads   simulated sequencing reads of E. coli, exact and windowed, against wgsim
+  http     hello world over HTTP: requests a second, latency, CPU time of the server
+  start    from exec to the first answer; an instance, and a call, in process; memory
+  reads    simulated sequencing reads of E. coli, exact and windowed, against wgsim
+  noise    latency of a function that needs 5 ms, alone and beside others that take all they can
 
 OPTIONS
   --install-peers     install first what is missing of the peers (wasmtime takes a while to
                       compile), and the genome for `reads`
   --rounds N          interleaved rounds of `http` and `reads` [5]
-  --seconds N         what one measurement of `http` takes, after a second of warming up [5]
+  --seconds N         what one measurement takes, after a second or two of warming up
+                      [`http` 5, `noise` 60]
   --connections LIST  numbers of connections of `http` [1,32,256]
   --help              this text
 
@@ -32,10 +34,15 @@ pub(crate) enum Bench {
     Http,
     Start,
     Reads,
+    Noise,
 }
 
 /// All of them, in the order in which they run.
-const ALL: [Bench; 3] = [Bench::Http, Bench::Start, Bench::Reads];
+const ALL: [Bench; 4] = [Bench::Http, Bench::Start, Bench::Reads, Bench::Noise];
+
+/// What one measurement takes unless something else is asked for.
+pub(crate) const HTTP_WINDOW: Duration = Duration::from_secs(5);
+pub(crate) const NOISE_WINDOW: Duration = Duration::from_secs(60);
 
 /// Numbers of connections that are measured unless others are asked for.
 pub(crate) const CONNECTIONS: [usize; 3] = [1, 32, 256];
@@ -49,8 +56,8 @@ pub(crate) struct Arguments {
     pub(crate) install_peers: bool,
     /// Interleaved rounds.
     pub(crate) rounds: usize,
-    /// What one measurement over HTTP takes.
-    pub(crate) window: Duration,
+    /// What one measurement of `http` and `noise` takes, if that is said.
+    pub(crate) window: Option<Duration>,
     /// Numbers of connections, each of which is measured; each once.
     pub(crate) connections: Vec<usize>,
     pub(crate) help: bool,
@@ -65,7 +72,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
         benches: Vec::new(),
         install_peers: false,
         rounds: 5,
-        window: Duration::from_secs(5),
+        window: None,
         connections: CONNECTIONS.into(),
         help: false,
     };
@@ -78,7 +85,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
                 parsed.rounds = positive(&mut parser, "--rounds")? as usize;
             }
             lexopt::Arg::Long("seconds") => {
-                parsed.window = Duration::from_secs(positive(&mut parser, "--seconds")?.into());
+                let seconds = positive(&mut parser, "--seconds")?;
+                parsed.window = Some(Duration::from_secs(seconds.into()));
             }
             lexopt::Arg::Long("connections") => {
                 parsed.connections = connections(&parser.value()?.to_string_lossy())?;
@@ -98,7 +106,8 @@ fn named(name: &str) -> Result<Bench> {
         "http" => Bench::Http,
         "start" => Bench::Start,
         "reads" => Bench::Reads,
-        other => bail!("nothing called `{other}` to measure; there are: http, start, reads"),
+        "noise" => Bench::Noise,
+        other => bail!("nothing called `{other}` to measure; there are: http, start, reads, noise"),
     })
 }
 
@@ -137,7 +146,7 @@ mod tests {
     fn without_a_name_everything_is_measured() {
         let all = parsed("").unwrap();
         assert_eq!(all.benches, ALL);
-        assert_eq!((all.rounds, all.window), (5, Duration::from_secs(5)));
+        assert_eq!((all.rounds, all.window), (5, None));
         assert_eq!(all.connections, CONNECTIONS);
         assert!(!all.install_peers);
     }
@@ -146,8 +155,10 @@ mod tests {
     fn names_and_options_come_in_any_order() {
         let some = parsed("--rounds 3 reads --install-peers --seconds=2 http").unwrap();
         assert_eq!(some.benches, [Bench::Reads, Bench::Http]);
-        assert_eq!((some.rounds, some.window), (3, Duration::from_secs(2)));
+        assert_eq!(some.rounds, 3);
+        assert_eq!(some.window, Some(Duration::from_secs(2)));
         assert!(some.install_peers);
+        assert_eq!(parsed("noise").unwrap().benches, [Bench::Noise]);
     }
 
     #[test]
