@@ -16,6 +16,8 @@ NAME (all of them, one after the other, without a name)
   start    from exec to the first answer; an instance, and a call, in process; memory
   reads    simulated sequencing reads of E. coli, exact and windowed, against wgsim
   noise    latency of a function that needs 5 ms, alone and beside others that take all they can
+  density  a node with many apps: its start, its memory, first requests; the first time all of
+           them are compiled, which takes minutes
 
 OPTIONS
   --install-peers     install first what is missing of the peers (wasmtime takes a while to
@@ -24,6 +26,7 @@ OPTIONS
   --seconds N         what one measurement takes, after a second or two of warming up
                       [`http` 5, `noise` 60]
   --connections LIST  numbers of connections of `http` [1,32,256]
+  --apps N            apps of `density` [1000]
   --help              this text
 
 Figures go to the standard output and, as JSON, to target/bench/NAME.json.";
@@ -35,10 +38,17 @@ pub(crate) enum Bench {
     Start,
     Reads,
     Noise,
+    Density,
 }
 
 /// All of them, in the order in which they run.
-const ALL: [Bench; 4] = [Bench::Http, Bench::Start, Bench::Reads, Bench::Noise];
+const ALL: [Bench; 5] = [
+    Bench::Http,
+    Bench::Start,
+    Bench::Reads,
+    Bench::Noise,
+    Bench::Density,
+];
 
 /// What one measurement takes unless something else is asked for.
 pub(crate) const HTTP_WINDOW: Duration = Duration::from_secs(5);
@@ -60,6 +70,8 @@ pub(crate) struct Arguments {
     pub(crate) window: Option<Duration>,
     /// Numbers of connections, each of which is measured; each once.
     pub(crate) connections: Vec<usize>,
+    /// Apps of a node, two or more: what one adds is what is looked for.
+    pub(crate) apps: usize,
     pub(crate) help: bool,
 }
 
@@ -74,6 +86,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
         rounds: 5,
         window: None,
         connections: CONNECTIONS.into(),
+        apps: 1000,
         help: false,
     };
     let mut parser = lexopt::Parser::from_args(arguments);
@@ -91,6 +104,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
             lexopt::Arg::Long("connections") => {
                 parsed.connections = connections(&parser.value()?.to_string_lossy())?;
             }
+            lexopt::Arg::Long("apps") => {
+                parsed.apps = positive(&mut parser, "--apps")?.into();
+                if parsed.apps < 2 {
+                    bail!("`--apps` takes a number from 2 to 65535");
+                }
+            }
             lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => parsed.help = true,
             other => return Err(other.unexpected().into()),
         }
@@ -107,7 +126,10 @@ fn named(name: &str) -> Result<Bench> {
         "start" => Bench::Start,
         "reads" => Bench::Reads,
         "noise" => Bench::Noise,
-        other => bail!("nothing called `{other}` to measure; there are: http, start, reads, noise"),
+        "density" => Bench::Density,
+        other => bail!(
+            "nothing called `{other}` to measure; there are: http, start, reads, noise, density"
+        ),
     })
 }
 
@@ -146,7 +168,7 @@ mod tests {
     fn without_a_name_everything_is_measured() {
         let all = parsed("").unwrap();
         assert_eq!(all.benches, ALL);
-        assert_eq!((all.rounds, all.window), (5, None));
+        assert_eq!((all.rounds, all.window, all.apps), (5, None, 1000));
         assert_eq!(all.connections, CONNECTIONS);
         assert!(!all.install_peers);
     }
@@ -158,7 +180,9 @@ mod tests {
         assert_eq!(some.rounds, 3);
         assert_eq!(some.window, Some(Duration::from_secs(2)));
         assert!(some.install_peers);
-        assert_eq!(parsed("noise").unwrap().benches, [Bench::Noise]);
+        let others = parsed("density --apps 10000 noise").unwrap();
+        assert_eq!(others.benches, [Bench::Density, Bench::Noise]);
+        assert_eq!(others.apps, 10_000);
     }
 
     #[test]
@@ -182,6 +206,9 @@ mod tests {
             "--connections 1,,2",
             "--connections 10001",
             "--connections many",
+            "--apps 0",
+            "--apps 1",
+            "--apps 65536",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }

@@ -5,12 +5,15 @@
 mod answer;
 mod arguments;
 mod client;
+mod density;
+mod density_report;
 mod http;
 mod http_report;
 mod in_process;
 mod install;
 mod load;
 mod machine;
+mod memory;
 mod neighbours;
 mod noise;
 mod noise_report;
@@ -85,6 +88,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
             Bench::Start => start::missing(&setup),
             Bench::Reads => reads::missing(&setup),
             Bench::Noise => noise::missing(&setup),
+            Bench::Density => density::missing(&setup),
         })
         .collect();
     if !missing.is_empty() {
@@ -112,6 +116,10 @@ async fn run(arguments: &Arguments) -> Result<()> {
             Bench::Noise => {
                 let window = arguments.window.unwrap_or(NOISE_WINDOW);
                 let (report, file) = noise::run(&setup, window).await?;
+                show(&report, &file);
+            }
+            Bench::Density => {
+                let (report, file) = density::run(&setup, arguments.apps).await?;
                 show(&report, &file);
             }
         }
