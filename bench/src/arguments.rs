@@ -12,16 +12,21 @@ Measures Strand side by side with the peers that are installed.
 cargo xtask bench [NAME] [OPTIONS]
 
 NAME (all of them, one after the other, without a name)
-  http    hello world over HTTP: requests a second, latency, CPU time of the server
-  start   from exec to the first answer; an instance, and a call, in process; memory
-  reads   simulated sequencing reads of E. coli, against wgsim
+  http     hello world over HTTP: requests a second, latency, CPU time of the server
+  start    from exec to the first answer; an instance, and a call, in process; memory
+  reads    simulated sequencing reads of E. coli, exact and windowed, against wgsim
+  noise    latency of a function that needs 5 ms, alone and beside others that take all they can
+  density  a node with many apps: its start, its memory, first requests; the first time all of
+           them are compiled, which takes minutes
 
 OPTIONS
   --install-peers     install first what is missing of the peers (wasmtime takes a while to
                       compile), and the genome for `reads`
   --rounds N          interleaved rounds of `http` and `reads` [5]
-  --seconds N         what one measurement of `http` takes, after a second of warming up [5]
+  --seconds N         what one measurement takes, after a second or two of warming up
+                      [`http` 5, `noise` 60]
   --connections LIST  numbers of connections of `http` [1,32,256]
+  --apps N            apps of `density` [1000]
   --help              this text
 
 Figures go to the standard output and, as JSON, to target/bench/NAME.json.";
@@ -32,10 +37,22 @@ pub(crate) enum Bench {
     Http,
     Start,
     Reads,
+    Noise,
+    Density,
 }
 
 /// All of them, in the order in which they run.
-const ALL: [Bench; 3] = [Bench::Http, Bench::Start, Bench::Reads];
+const ALL: [Bench; 5] = [
+    Bench::Http,
+    Bench::Start,
+    Bench::Reads,
+    Bench::Noise,
+    Bench::Density,
+];
+
+/// What one measurement takes unless something else is asked for.
+pub(crate) const HTTP_WINDOW: Duration = Duration::from_secs(5);
+pub(crate) const NOISE_WINDOW: Duration = Duration::from_secs(60);
 
 /// Numbers of connections that are measured unless others are asked for.
 pub(crate) const CONNECTIONS: [usize; 3] = [1, 32, 256];
@@ -49,10 +66,12 @@ pub(crate) struct Arguments {
     pub(crate) install_peers: bool,
     /// Interleaved rounds.
     pub(crate) rounds: usize,
-    /// What one measurement over HTTP takes.
-    pub(crate) window: Duration,
+    /// What one measurement of `http` and `noise` takes, if that is said.
+    pub(crate) window: Option<Duration>,
     /// Numbers of connections, each of which is measured; each once.
     pub(crate) connections: Vec<usize>,
+    /// Apps of a node, two or more: what one adds is what is looked for.
+    pub(crate) apps: usize,
     pub(crate) help: bool,
 }
 
@@ -65,8 +84,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
         benches: Vec::new(),
         install_peers: false,
         rounds: 5,
-        window: Duration::from_secs(5),
+        window: None,
         connections: CONNECTIONS.into(),
+        apps: 1000,
         help: false,
     };
     let mut parser = lexopt::Parser::from_args(arguments);
@@ -78,10 +98,17 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
                 parsed.rounds = positive(&mut parser, "--rounds")? as usize;
             }
             lexopt::Arg::Long("seconds") => {
-                parsed.window = Duration::from_secs(positive(&mut parser, "--seconds")?.into());
+                let seconds = positive(&mut parser, "--seconds")?;
+                parsed.window = Some(Duration::from_secs(seconds.into()));
             }
             lexopt::Arg::Long("connections") => {
                 parsed.connections = connections(&parser.value()?.to_string_lossy())?;
+            }
+            lexopt::Arg::Long("apps") => {
+                parsed.apps = positive(&mut parser, "--apps")?.into();
+                if parsed.apps < 2 {
+                    bail!("`--apps` takes a number from 2 to 65535");
+                }
             }
             lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => parsed.help = true,
             other => return Err(other.unexpected().into()),
@@ -98,7 +125,11 @@ fn named(name: &str) -> Result<Bench> {
         "http" => Bench::Http,
         "start" => Bench::Start,
         "reads" => Bench::Reads,
-        other => bail!("nothing called `{other}` to measure; there are: http, start, reads"),
+        "noise" => Bench::Noise,
+        "density" => Bench::Density,
+        other => bail!(
+            "nothing called `{other}` to measure; there are: http, start, reads, noise, density"
+        ),
     })
 }
 
@@ -137,7 +168,7 @@ mod tests {
     fn without_a_name_everything_is_measured() {
         let all = parsed("").unwrap();
         assert_eq!(all.benches, ALL);
-        assert_eq!((all.rounds, all.window), (5, Duration::from_secs(5)));
+        assert_eq!((all.rounds, all.window, all.apps), (5, None, 1000));
         assert_eq!(all.connections, CONNECTIONS);
         assert!(!all.install_peers);
     }
@@ -146,8 +177,12 @@ mod tests {
     fn names_and_options_come_in_any_order() {
         let some = parsed("--rounds 3 reads --install-peers --seconds=2 http").unwrap();
         assert_eq!(some.benches, [Bench::Reads, Bench::Http]);
-        assert_eq!((some.rounds, some.window), (3, Duration::from_secs(2)));
+        assert_eq!(some.rounds, 3);
+        assert_eq!(some.window, Some(Duration::from_secs(2)));
         assert!(some.install_peers);
+        let others = parsed("density --apps 10000 noise").unwrap();
+        assert_eq!(others.benches, [Bench::Density, Bench::Noise]);
+        assert_eq!(others.apps, 10_000);
     }
 
     #[test]
@@ -171,6 +206,9 @@ mod tests {
             "--connections 1,,2",
             "--connections 10001",
             "--connections many",
+            "--apps 0",
+            "--apps 1",
+            "--apps 65536",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }

@@ -4,15 +4,25 @@
 
 mod answer;
 mod arguments;
+mod client;
+mod density;
+mod density_report;
 mod http;
 mod http_report;
 mod in_process;
 mod install;
 mod load;
 mod machine;
+mod memory;
+mod neighbours;
+mod noise;
+mod noise_report;
+mod open_loop;
 mod peers;
+mod priority;
 mod process;
 mod reads;
+mod reads_report;
 mod setup;
 mod start;
 mod stats;
@@ -25,7 +35,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::arguments::{Arguments, Bench};
+use crate::arguments::{Arguments, Bench, HTTP_WINDOW, NOISE_WINDOW};
 use crate::setup::Setup;
 
 fn main() -> ExitCode {
@@ -77,6 +87,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
             Bench::Http => http::missing(&setup),
             Bench::Start => start::missing(&setup),
             Bench::Reads => reads::missing(&setup),
+            Bench::Noise => noise::missing(&setup),
+            Bench::Density => density::missing(&setup),
         })
         .collect();
     if !missing.is_empty() {
@@ -86,8 +98,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
         match bench {
             Bench::Http => {
                 let (rounds, connections) = (arguments.rounds, &arguments.connections);
-                let (report, file) =
-                    http::run(&setup, rounds, arguments.window, connections).await?;
+                let window = arguments.window.unwrap_or(HTTP_WINDOW);
+                let (report, file) = http::run(&setup, rounds, window, connections).await?;
                 show(&report, &file);
                 if report.lost() > 0 {
                     bail!("{} measurements were void twice: see above", report.lost());
@@ -99,6 +111,15 @@ async fn run(arguments: &Arguments) -> Result<()> {
             }
             Bench::Reads => {
                 let (report, file) = reads::run(&setup, arguments.rounds).await?;
+                show(&report, &file);
+            }
+            Bench::Noise => {
+                let window = arguments.window.unwrap_or(NOISE_WINDOW);
+                let (report, file) = noise::run(&setup, window).await?;
+                show(&report, &file);
+            }
+            Bench::Density => {
+                let (report, file) = density::run(&setup, arguments.apps).await?;
                 show(&report, &file);
             }
         }

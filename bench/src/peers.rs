@@ -13,7 +13,7 @@ use strand_builder::shell_line;
 
 use crate::process::Process;
 use crate::setup::{Setup, free_address, get, on_path};
-use crate::strand::{Function, Strand};
+use crate::strand::{Function, MANY_AT_ONCE, Strand};
 
 /// The version of `wasmtime serve` that is compared with: the one that Strand is built on.
 pub(crate) const WASMTIME: &str = "48.0.8";
@@ -61,6 +61,7 @@ pub(crate) fn all() -> Vec<Peer> {
         isolation,
         kind: Kind::Strand(Function {
             guest,
+            limits: MANY_AT_ONCE,
             instance,
             bucket: false,
             route: "/",

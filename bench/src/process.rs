@@ -66,7 +66,8 @@ impl Process {
         memory_field(&status, field).with_context(|| format!("no {field} in {status:?}"))
     }
 
-    fn proc(&self, file: &str) -> Result<String> {
+    /// A file of its folder in `/proc`.
+    pub(crate) fn proc(&self, file: &str) -> Result<String> {
         let path = format!("/proc/{}/{file}", self.child.id());
         fs::read_to_string(&path).with_context(|| path)
     }

@@ -1,6 +1,5 @@
 //! `bench reads`: simulated reads of E. coli over HTTP, against wgsim writing to `/dev/null`.
 
-use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,59 +7,66 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
 use strand_builder::shell_line;
 
-use crate::machine::{Busy, DISTURBED, Machine};
+use crate::machine::{Busy, Machine};
 use crate::process::{children_cpu, memory_field};
+use crate::reads_report::{JobReport, Report, WITHOUT_WGSIM, Wgsim};
 use crate::setup::{Setup, get, on_path};
 use crate::stats::Spread;
 use crate::strand::Strand;
 use crate::tools;
 
 const APP: &str = "examples/reads";
-const WITHOUT_WGSIM: &str =
-    "wgsim is not installed, so nothing is compared: add --install-peers (Debian's samtools)";
-const PAIRS: &str = "100000";
 const SEED: &str = "42";
 /// How long the first request may take: it indexes the reference.
 const FIRST: Duration = Duration::from_secs(120);
 
-/// What was found.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    machine: Machine,
+/// What is simulated.
+pub(crate) struct Job {
+    pub(crate) name: &'static str,
+    pub(crate) pairs: &'static str,
+    /// The rest of the query.
+    query: &'static str,
     isolation: &'static str,
-    server_command: String,
-    curl_command: String,
-    rounds: usize,
-    /// Bytes of one answer.
-    bytes: u64,
-    /// Wall time.
-    strand_seconds: Spread,
-    /// The server's CPU time for one request.
-    server_cpu_seconds: Spread,
-    /// Bytes.
-    server_peak: u64,
-    function_peak: u64,
-    /// None where it is not installed.
-    wgsim: Option<Wgsim>,
-    /// How much of the machine others took, 0 to 1.
-    others_share: Spread,
+    /// Whether the bytes are to be wgsim's.
+    same: bool,
+    /// How many times as fast as wgsim it is to be.
+    pub(crate) at_least: f64,
 }
 
-/// What was found of wgsim.
-#[derive(Debug, Serialize)]
-struct Wgsim {
-    command: String,
-    /// Wall time.
-    seconds: Spread,
-    cpu_seconds: Spread,
-    /// Bytes.
-    peak: u64,
-    /// How many times as fast as it Strand is, by the medians.
-    ratio: f64,
-    met: bool,
+const EXACT: Job = Job {
+    name: "exact",
+    pairs: "100000",
+    query: "",
+    isolation: "an instance per request, within 128 MiB",
+    same: true,
+    at_least: 1.0,
+};
+const WINDOWED: Job = Job {
+    name: "windowed",
+    pairs: "1000000",
+    query: "&mode=windowed",
+    isolation: "an instance per request, within 128 MiB; of `windows`, which it calls, \
+                one for 1000 calls, within 32 MiB",
+    same: false,
+    at_least: 2.5,
+};
+
+impl Job {
+    fn path(&self) -> String {
+        let Self { pairs, query, .. } = self;
+        format!("/reads?reference=ecoli&n={pairs}&seed={SEED}{query}")
+    }
+
+    fn wgsim(&self, genome: &Path, one: &Path, two: &Path) -> Command {
+        let mut wgsim = Command::new("wgsim");
+        wgsim
+            .args(["-N", self.pairs, "-S", SEED])
+            .args([genome, one, two])
+            .stdout(Stdio::null());
+        wgsim
+    }
 }
 
 /// The genome that is read.
@@ -89,133 +95,180 @@ pub(crate) fn missing(setup: &Setup) -> Vec<String> {
 
 /// Measures, writes the JSON, and gives the figures and where the JSON is.
 pub(crate) async fn run(setup: &Setup, rounds: usize) -> Result<(Report, PathBuf)> {
-    let machine = Machine::look()?;
-    let app = setup.root.join(APP);
-    let genome = genome(setup);
-    let has_wgsim = on_path("wgsim").is_some();
+    let bench = Bench {
+        setup,
+        machine: Machine::look()?,
+        app: setup.root.join(APP),
+        genome: genome(setup),
+        has_wgsim: on_path("wgsim").is_some(),
+        rounds,
+    };
     eprintln!("reads: building the app");
     let mut build = Command::new(&setup.strand);
-    build.arg("build").arg(&app);
+    build.arg("build").arg(&bench.app);
     tools::show(build).await?;
-
-    let folder = tempfile::tempdir().context("a temporary folder")?;
-    let (strand, server) = Strand::start(setup, &app, folder.path())?;
-    let url = |pairs: &str| format!("/reads?reference=ecoli&n={pairs}&seed={SEED}");
-    eprintln!("reads: a first request, which indexes the reference");
-    let (status, body) = get(strand.address, &url("1"), None, FIRST)?;
-    if status != 200 {
-        bail!(
-            "the first request was answered {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
+    let mut jobs = Vec::new();
+    for job in [&EXACT, &WINDOWED] {
+        let measured = bench.measure(job).await;
+        jobs.push(measured.with_context(|| format!("{} mode", job.name))?);
     }
-    let target = format!("http://{}{}", strand.address, url(PAIRS));
-    let curl = || {
-        let mut curl = Command::new("curl");
-        curl.args([
-            "-so",
-            "/dev/null",
-            "-w",
-            "%{http_code} %{size_download}",
-            &target,
-        ]);
-        curl
-    };
-    let wgsim = |one: &Path, two: &Path| {
-        let mut wgsim = Command::new("wgsim");
-        wgsim
-            .args(["-N", PAIRS, "-S", SEED])
-            .args([&genome, one, two])
-            .stdout(Stdio::null());
-        wgsim
-    };
-    let null = Path::new("/dev/null");
-
-    let bytes = if has_wgsim {
-        eprintln!("reads: the same bytes as wgsim's");
-        compare(folder.path(), &target, wgsim).await?
-    } else {
-        fetch(folder.path(), &target).await?
-    };
-    let expected = format!("200 {bytes}");
-
-    let (mut ours, mut theirs, mut others) = (Figures::default(), Figures::default(), vec![]);
-    for round in 0..rounds {
-        let busy = Busy::watch(&machine)?;
-        let (server_before, tools_before) = (strand.process.cpu()?, children_cpu()?);
-        // Each round begins with the other one.
-        for turn in 0..2 {
-            if (round + turn) % 2 == 0 {
-                let before = strand.process.cpu()?;
-                let (said, took) = tools::time(curl()).await?;
-                if said != expected {
-                    bail!(
-                        "a request was answered with `{said}` (status and bytes), not `{expected}`"
-                    );
-                }
-                ours.add(took, strand.process.cpu()?.saturating_sub(before));
-            } else if has_wgsim {
-                let before = children_cpu()?;
-                let (_, took) = tools::time(wgsim(null, null)).await?;
-                theirs.add(took, children_cpu()?.saturating_sub(before));
-            }
-        }
-        let server = strand.process.cpu()?.saturating_sub(server_before);
-        let tools = children_cpu()?.saturating_sub(tools_before);
-        others.push(busy.by_others(server + tools)?);
-        eprintln!(
-            "round {} of {rounds}  strand {}{}",
-            round + 1,
-            ours.last(),
-            if has_wgsim {
-                format!("  wgsim {}", theirs.last())
-            } else {
-                String::new()
-            }
-        );
-    }
-    let server_peak = strand.process.memory("VmHWM")?;
-
-    // Apart from the rounds: looking takes time.
-    let mut function_peak = 0;
-    tools::watch(curl(), |_| {
-        // The function may be gone already.
-        function_peak = function_peak.max(strand.metric("strand_memory_used_bytes").unwrap_or(0));
-    })
-    .await?;
-    let (strand_seconds, server_cpu_seconds) = ours.spreads()?;
-    let wgsim = if has_wgsim {
-        let command = format!("{} > /dev/null", shell_line(&wgsim(null, null)));
-        let peak = peak(wgsim(null, null)).await?;
-        let (seconds, cpu_seconds) = theirs.spreads()?;
-        let ratio = seconds.median / strand_seconds.median;
-        Some(Wgsim {
-            command,
-            seconds,
-            cpu_seconds,
-            peak,
-            ratio,
-            met: ratio >= 1.0,
-        })
-    } else {
-        None
-    };
     let report = Report {
-        machine,
-        isolation: "an instance per request, within 128 MiB",
-        server_command: shell_line(&server),
-        curl_command: shell_line(&curl()),
+        machine: bench.machine,
         rounds,
-        bytes,
-        strand_seconds,
-        server_cpu_seconds,
-        server_peak,
-        function_peak,
-        wgsim,
-        others_share: Spread::of(others).context("no rounds")?,
+        jobs,
     };
     let file = setup.save("reads", &report)?;
     Ok((report, file))
+}
+
+struct Bench<'a> {
+    setup: &'a Setup,
+    machine: Machine,
+    app: PathBuf,
+    genome: PathBuf,
+    has_wgsim: bool,
+    rounds: usize,
+}
+
+impl Bench<'_> {
+    /// All rounds of one job, with a server of their own.
+    async fn measure(&self, job: &Job) -> Result<JobReport> {
+        let folder = tempfile::tempdir().context("a temporary folder")?;
+        let (strand, server) = Strand::start(self.setup, &self.app, folder.path())?;
+        eprintln!("reads: a first request, which indexes the reference");
+        let first = format!("/reads?reference=ecoli&n=1&seed={SEED}{}", job.query);
+        let (status, body) = get(strand.address, &first, None, FIRST)?;
+        if status != 200 {
+            bail!(
+                "the first request was answered {status}: {}",
+                String::from_utf8_lossy(&body)
+            );
+        }
+        let target = format!("http://{}{}", strand.address, job.path());
+        let curl = || {
+            let mut curl = Command::new("curl");
+            curl.args(["-so", "/dev/null", "-w", "%{http_code} %{size_download}"])
+                .arg(&target);
+            curl
+        };
+        let bytes = if job.same && self.has_wgsim {
+            eprintln!("reads: the same bytes as wgsim's");
+            self.compare(job, folder.path(), &target).await?
+        } else {
+            let (said, _) = tools::time(curl()).await?;
+            bytes_of(&said)?
+        };
+        let null = Path::new("/dev/null");
+        let wgsim = || job.wgsim(&self.genome, null, null);
+
+        let (mut ours, mut theirs, mut others) = (Figures::default(), Figures::default(), vec![]);
+        for round in 0..self.rounds {
+            let busy = Busy::watch(&self.machine)?;
+            let (server_before, tools_before) = (strand.process.cpu()?, children_cpu()?);
+            // Each round begins with the other one.
+            for turn in 0..2 {
+                if (round + turn) % 2 == 0 {
+                    let before = strand.process.cpu()?;
+                    let (said, took) = tools::time(curl()).await?;
+                    if bytes_of(&said)? != bytes {
+                        bail!(
+                            "a request was answered with `{said}` (status and bytes), and others with {bytes} bytes"
+                        );
+                    }
+                    ours.add(took, strand.process.cpu()?.saturating_sub(before));
+                } else if self.has_wgsim {
+                    let before = children_cpu()?;
+                    let (_, took) = tools::time(wgsim()).await?;
+                    theirs.add(took, children_cpu()?.saturating_sub(before));
+                }
+            }
+            let server = strand.process.cpu()?.saturating_sub(server_before);
+            let tools = children_cpu()?.saturating_sub(tools_before);
+            others.push(busy.by_others(server + tools)?);
+            self.say(job, round, &ours, &theirs);
+        }
+        let server_peak = strand.process.memory("VmHWM")?;
+
+        // Apart from the rounds: looking takes time.
+        let mut function_peak = 0;
+        tools::watch(curl(), |_| {
+            // The function may be gone already.
+            function_peak =
+                function_peak.max(strand.metric("strand_memory_used_bytes").unwrap_or(0));
+        })
+        .await?;
+        let (strand_seconds, server_cpu_seconds) = ours.spreads()?;
+        let wgsim = if self.has_wgsim {
+            let command = format!("{} > /dev/null", shell_line(&wgsim()));
+            let peak = peak(wgsim()).await?;
+            let (seconds, cpu_seconds) = theirs.spreads()?;
+            let ratio = seconds.median / strand_seconds.median;
+            Some(Wgsim {
+                command,
+                seconds,
+                cpu_seconds,
+                peak,
+                ratio,
+                met: ratio >= job.at_least,
+            })
+        } else {
+            None
+        };
+        Ok(JobReport {
+            mode: job.name,
+            pairs: job.pairs,
+            isolation: job.isolation,
+            same: job.same && self.has_wgsim,
+            server_command: shell_line(&server),
+            curl_command: shell_line(&curl()),
+            bytes,
+            strand_seconds,
+            server_cpu_seconds,
+            server_peak,
+            function_peak,
+            at_least: job.at_least,
+            wgsim,
+            others_share: Spread::of(others).context("no rounds")?,
+        })
+    }
+
+    fn say(&self, job: &Job, round: usize, ours: &Figures, theirs: &Figures) {
+        let (round, rounds, name) = (round + 1, self.rounds, job.name);
+        let wgsim = if self.has_wgsim {
+            format!("  wgsim {}", theirs.last())
+        } else {
+            String::new()
+        };
+        eprintln!(
+            "round {round} of {rounds}  {name:<8}  strand {}{wgsim}",
+            ours.last()
+        );
+    }
+
+    /// Sees to it that both do the same work: the answer is wgsim's two files, interleaved. Its
+    /// bytes.
+    async fn compare(&self, job: &Job, folder: &Path, url: &str) -> Result<u64> {
+        let (one, two) = (folder.join("1.fq"), folder.join("2.fq"));
+        tools::time(job.wgsim(&self.genome, &one, &two)).await?;
+        let answer = folder.join("answer.fq");
+        let mut curl = Command::new("curl");
+        curl.args(["-sSf", "-o"]).arg(&answer).arg(url);
+        tools::time(curl).await?;
+        let open = |path: &Path| Ok::<_, anyhow::Error>(BufReader::new(fs::File::open(path)?));
+        let differs = interleaved_differ(open(&answer)?, open(&one)?, open(&two)?)?;
+        if let Some(line) = differs {
+            bail!("the answer is not what wgsim writes, from line {line} on: {url}");
+        }
+        Ok(fs::metadata(&answer)?.len())
+    }
+}
+
+/// The bytes of an answer, of which `curl` says status and bytes.
+fn bytes_of(said: &str) -> Result<u64> {
+    let bytes = said
+        .strip_prefix("200 ")
+        .and_then(|bytes| bytes.parse().ok());
+    bytes.with_context(|| format!("a request was answered with `{said}` (status and bytes)"))
 }
 
 /// The most memory that a program takes, in bytes.
@@ -254,32 +307,6 @@ impl Figures {
     }
 }
 
-/// Sees to it that both do the same work: the answer is wgsim's two files, interleaved. Its bytes.
-async fn compare(folder: &Path, url: &str, wgsim: impl Fn(&Path, &Path) -> Command) -> Result<u64> {
-    let (one, two) = (folder.join("1.fq"), folder.join("2.fq"));
-    tools::time(wgsim(&one, &two)).await?;
-    let bytes = fetch(folder, url).await?;
-    let open = |path: &Path| Ok::<_, anyhow::Error>(BufReader::new(fs::File::open(path)?));
-    let answer = open(&folder.join(ANSWER))?;
-    let differs = interleaved_differ(answer, open(&one)?, open(&two)?)?;
-    if let Some(line) = differs {
-        bail!("the answer is not what wgsim writes, from line {line} on: {url}");
-    }
-    Ok(bytes)
-}
-
-/// Where [`fetch`] puts an answer.
-const ANSWER: &str = "answer.fq";
-
-/// Fetches an answer into the folder. Its bytes.
-async fn fetch(folder: &Path, url: &str) -> Result<u64> {
-    let answer = folder.join(ANSWER);
-    let mut curl = Command::new("curl");
-    curl.args(["-sSf", "-o"]).arg(&answer).arg(url);
-    tools::time(curl).await?;
-    Ok(fs::metadata(&answer)?.len())
-}
-
 /// The first line (from 1) where an answer is not the records (four lines each) of `one` and
 /// `two` in turn.
 fn interleaved_differ(
@@ -310,60 +337,6 @@ fn interleaved_differ(
     Ok(None)
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        writeln!(f, "reads of E. coli, {PAIRS} pairs: {}", self.machine)?;
-        let compared = match self.wgsim {
-            Some(_) => ", the same bytes as wgsim's",
-            None => "",
-        };
-        writeln!(
-            f,
-            "{} interleaved rounds; medians (minimum to maximum); {:.1} MiB{compared}",
-            self.rounds,
-            mebibytes(self.bytes)
-        )?;
-        writeln!(f, "  {}\n  {}", self.server_command, self.curl_command)?;
-        if let Some(wgsim) = &self.wgsim {
-            writeln!(f, "  {}", wgsim.command)?;
-        }
-        writeln!(
-            f,
-            "strand over HTTP  {:.3} s, server's CPU {:.2} s, peak {:.0} MiB, the function's {:.0} MiB, {}",
-            self.strand_seconds,
-            self.server_cpu_seconds,
-            mebibytes(self.server_peak),
-            mebibytes(self.function_peak),
-            self.isolation
-        )?;
-        let target = "target: at least as fast as wgsim:";
-        match &self.wgsim {
-            Some(wgsim) => {
-                writeln!(
-                    f,
-                    "wgsim             {:.3} s, CPU {:.2} s, peak {:.0} MiB, a process of its own, no sandbox",
-                    wgsim.seconds,
-                    wgsim.cpu_seconds,
-                    mebibytes(wgsim.peak)
-                )?;
-                let said = if wgsim.met { "met" } else { "missed" };
-                writeln!(f, "{target} {said}, {:.2} times", wgsim.ratio)?;
-            }
-            None => writeln!(f, "wgsim: {WITHOUT_WGSIM}\n{target} not measured")?,
-        }
-        if self.others_share.max > DISTURBED {
-            writeln!(
-                f,
-                "disturbed: other processes took {:.0}% of the machine in a round (median), {:.0}% at most",
-                self.others_share.median * 100.0,
-                self.others_share.max * 100.0
-            )?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,46 +358,10 @@ mod tests {
     }
 
     #[test]
-    fn without_wgsim_nothing_is_claimed() {
-        let spread = |median| Spread {
-            median,
-            min: median,
-            max: median,
-        };
-        let report = |wgsim| Report {
-            machine: Machine::of_tests(),
-            isolation: "an instance per request",
-            server_command: "strand up".to_owned(),
-            curl_command: "curl".to_owned(),
-            rounds: 5,
-            bytes: 1 << 20,
-            strand_seconds: spread(0.5),
-            server_cpu_seconds: spread(0.4),
-            server_peak: 1 << 20,
-            function_peak: 1 << 20,
-            wgsim,
-            others_share: spread(0.0),
-        };
-        let alone = report(None).to_string();
-        assert!(alone.contains("strand over HTTP  0.500"), "{alone}");
-        assert!(!alone.contains("the same bytes"), "{alone}");
-        assert!(
-            alone.ends_with("as fast as wgsim: not measured\n"),
-            "{alone}"
-        );
-        let both = report(Some(Wgsim {
-            command: "wgsim".to_owned(),
-            seconds: spread(1.0),
-            cpu_seconds: spread(1.0),
-            peak: 1 << 20,
-            ratio: 2.0,
-            met: true,
-        }))
-        .to_string();
-        assert!(both.contains("the same bytes as wgsim's"), "{both}");
-        assert!(
-            both.ends_with("as fast as wgsim: met, 2.00 times\n"),
-            "{both}"
-        );
+    fn only_a_good_answer_has_bytes() {
+        assert_eq!(bytes_of("200 12345").unwrap(), 12_345);
+        for said in ["500 120", "200 ", "000 0", ""] {
+            assert!(bytes_of(said).is_err(), "{said}");
+        }
     }
 }

@@ -7,19 +7,16 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::answer;
+use crate::client::{Client, Target};
 use crate::in_process::{self, InProcess, Times};
 use crate::machine::{Busy, DISTURBED, Machine};
-use crate::process::Process;
 use crate::setup::{Setup, get};
 use crate::stats::Spread;
-use crate::strand::{Function, Strand, command};
+use crate::strand::{Function, MANY_AT_ONCE, Strand, Up};
 
 /// The guest of the starts, the one that sleeps, and those that are measured in process.
 const STARTED: &str = "hello-http02";
@@ -74,6 +71,7 @@ pub(crate) async fn run(setup: &Setup) -> Result<(Report, PathBuf)> {
     let folder = tempfile::tempdir().context("a temporary folder")?;
     let hello = Function {
         guest: STARTED,
+        limits: MANY_AT_ONCE,
         instance: None,
         bucket: false,
         route: "/",
@@ -120,20 +118,20 @@ pub(crate) async fn run(setup: &Setup) -> Result<(Report, PathBuf)> {
 /// Starts the server with a cache that holds everything; the time to its first good answer, and
 /// its CPU time until then.
 fn first_answer(setup: &Setup, app: &Path, folder: &Path) -> Result<(Duration, Duration)> {
-    let (mut command, address, _) = command(setup, app, &folder.join("state"))?;
+    let up = Up::new(setup, &folder.join("state"), &[app])?;
     let begun = Instant::now();
-    let mut process = Process::start(&mut command, &folder.join("strand.log"))?;
+    let (mut strand, _) = up.start(&folder.join("strand.log"))?;
     loop {
         // Refused connections are what waiting looks like. A connection that is accepted before
         // the server is ready is answered as soon as it is.
-        if get(address, "/", None, PATIENCE).is_ok_and(|(status, _)| status == 200) {
-            return Ok((begun.elapsed(), process.cpu()?));
+        if get(strand.address, "/", None, PATIENCE).is_ok_and(|(status, _)| status == 200) {
+            return Ok((begun.elapsed(), strand.process.cpu()?));
         }
-        process.check_alive().context("strand up")?;
+        strand.process.check_alive().context("strand up")?;
         if begun.elapsed() > PATIENCE {
             bail!(
                 "no answer after {PATIENCE:?}; strand up had said:\n{}",
-                process.tail()
+                strand.process.tail()
             );
         }
         thread::sleep(POLL);
@@ -156,6 +154,7 @@ async fn per_instance(setup: &Setup) -> Result<f64> {
     let app = folder.path().join("app");
     let sleeper = Function {
         guest: SLEEPER,
+        limits: MANY_AT_ONCE,
         instance: None,
         bucket: true,
         route: "/{*rest}",
@@ -192,25 +191,14 @@ async fn per_instance(setup: &Setup) -> Result<f64> {
 
 /// Asks for an answer that takes a while; its status.
 async fn sleep(address: SocketAddr) -> Result<u16> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {SLEEP} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut bytes = Vec::new();
-    loop {
-        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut bytes));
-        if read
-            .await
-            .context("a function that sleeps did not wake up")??
-            == 0
-        {
-            bail!("the server closed the connection of a function that sleeps");
-        }
-        match answer::parse(&bytes, |_| ()) {
-            Ok(Some(answer)) => return Ok(answer.status),
-            Ok(None) => {}
-            Err(answer::Malformed(what)) => bail!("the answer is broken: {what}"),
-        }
-    }
+    let mut client = Client::new(&Target {
+        address,
+        host: address.to_string(),
+        path: SLEEP.to_owned(),
+    });
+    let answer = tokio::time::timeout(PATIENCE, client.ask()).await;
+    let status = answer.context("a function that sleeps did not wake up")?;
+    status.map_err(|failure| anyhow!("a function that sleeps: {failure}"))
 }
 
 impl fmt::Display for Report {

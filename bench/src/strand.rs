@@ -22,6 +22,45 @@ const QUESTION: Duration = Duration::from_secs(10);
 /// The token's file in the state folder.
 const TOKEN: &str = "admin-token";
 
+/// A `strand up` of some apps on free ports, not yet started.
+pub(crate) struct Up {
+    pub(crate) command: Command,
+    /// Where the apps will be.
+    pub(crate) address: SocketAddr,
+    admin: SocketAddr,
+    state: PathBuf,
+}
+
+impl Up {
+    pub(crate) fn new(setup: &Setup, state: &Path, apps: &[impl AsRef<Path>]) -> Result<Self> {
+        let (address, admin) = (free_address()?, free_address()?);
+        let mut command = Command::new(&setup.strand);
+        command
+            .args(["up", "--no-build", "--listen", &address.to_string()])
+            .args(["--admin", &admin.to_string(), "--state"])
+            .arg(state)
+            .args(apps.iter().map(AsRef::as_ref));
+        Ok(Self {
+            command,
+            address,
+            admin,
+            state: state.to_path_buf(),
+        })
+    }
+
+    /// Starts it, and does not wait. Its log, access lines included, goes to a file, as in
+    /// production.
+    pub(crate) fn start(mut self, log: &Path) -> Result<(Strand, Command)> {
+        let strand = Strand {
+            process: Process::start(&mut self.command, log)?,
+            address: self.address,
+            admin: self.admin,
+            state: self.state,
+        };
+        Ok((strand, self.command))
+    }
+}
+
 /// A running `strand up`.
 pub(crate) struct Strand {
     pub(crate) process: Process,
@@ -30,46 +69,40 @@ pub(crate) struct Strand {
     state: PathBuf,
 }
 
-/// `strand up` of an app on free ports, and where it will listen: the app and the administration.
-pub(crate) fn command(
-    setup: &Setup,
-    app: &Path,
-    state: &Path,
-) -> Result<(Command, SocketAddr, SocketAddr)> {
-    let (address, admin) = (free_address()?, free_address()?);
-    let mut command = Command::new(&setup.strand);
-    command
-        .args(["up", "--no-build", "--listen", &address.to_string()])
-        .args(["--admin", &admin.to_string(), "--state"])
-        .args([state, app]);
-    Ok((command, address, admin))
-}
-
 impl Strand {
-    /// Starts it and waits until it is ready. Its log, access lines included, goes to a file in
-    /// `folder`, as in production.
+    /// Starts it for an app, with state and log in `folder`, and waits until it is ready.
     pub(crate) fn start(setup: &Setup, app: &Path, folder: &Path) -> Result<(Self, Command)> {
-        let state = folder.join("state");
-        let (mut command, address, admin) = command(setup, app, &state)?;
-        let process = Process::start(&mut command, &folder.join("strand.log"))?;
-        let mut strand = Self {
-            process,
-            address,
-            admin,
-            state,
-        };
+        Self::start_all(setup, &[app], folder)
+    }
+
+    /// The same for several apps.
+    pub(crate) fn start_all(
+        setup: &Setup,
+        apps: &[impl AsRef<Path>],
+        folder: &Path,
+    ) -> Result<(Self, Command)> {
+        let up = Up::new(setup, &folder.join("state"), apps)?;
+        let (mut strand, command) = up.start(&folder.join("strand.log"))?;
         strand.wait()?;
         Ok((strand, command))
     }
 
+    /// Whether all its functions can serve.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn is_ready(&mut self) -> Result<bool> {
+        // Refused connections are what waiting looks like.
+        if get(self.admin, "/healthz", None, QUESTION).is_ok_and(|(status, _)| status == 200) {
+            return Ok(true);
+        }
+        self.process.check_alive().context("strand up")?;
+        Ok(false)
+    }
+
     fn wait(&mut self) -> Result<()> {
         let end = Instant::now() + START;
-        loop {
-            // Refused connections are what waiting looks like.
-            if get(self.admin, "/healthz", None, QUESTION).is_ok_and(|(status, _)| status == 200) {
-                return Ok(());
-            }
-            self.process.check_alive().context("strand up")?;
+        while !self.is_ready()? {
             if Instant::now() > end {
                 bail!(
                     "strand up was not ready after {START:?}; it had said:\n{}",
@@ -78,6 +111,7 @@ impl Strand {
             }
             thread::sleep(POLL);
         }
+        Ok(())
     }
 
     /// What one of the node's metrics says, one without labels.
@@ -95,10 +129,14 @@ impl Strand {
     }
 }
 
-/// A function of an app that is written for a measurement. Its limits are the defaults, but 1024
-/// requests at once and as many that wait.
+/// Limits of a function that is to take all that comes.
+pub(crate) const MANY_AT_ONCE: &str = "concurrency: 1024, queue: 1024";
+
+/// A function of an app that is written for a measurement.
 pub(crate) struct Function {
     pub(crate) guest: &'static str,
+    /// Limits that are not the defaults, as they stand in the Directive.
+    pub(crate) limits: &'static str,
     /// `reuse` and `concurrency` of an instance.
     pub(crate) instance: Option<(u32, u32)>,
     /// Whether it is granted a bucket: a guest that imports the interface is not loaded without.
@@ -109,12 +147,12 @@ pub(crate) struct Function {
 impl Function {
     /// Its section of the Directive, in one line.
     pub(crate) fn section(&self) -> String {
-        let mut section = format!(
-            "source: {{ file: {}.wasm }}, limits: {{ concurrency: 1024, queue: 1024 }}",
-            self.guest
-        );
+        let mut section = format!("source: {{ file: {}.wasm }}", self.guest);
+        // Writing to a string does not fail.
+        if !self.limits.is_empty() {
+            let _ = write!(section, ", limits: {{ {} }}", self.limits);
+        }
         if let Some((reuse, concurrency)) = self.instance {
-            // Writing to a string does not fail.
             let _ = write!(
                 section,
                 ", instance: {{ reuse: {reuse}, concurrency: {concurrency} }}"
@@ -126,31 +164,115 @@ impl Function {
         section
     }
 
-    /// Writes an app with this one function.
+    /// Writes an app with this one function, which serves every host.
     pub(crate) fn write_app(&self, setup: &Setup, folder: &Path) -> Result<()> {
+        let app = App {
+            name: "bench",
+            host: None,
+            function: self,
+        };
+        app.write(folder, &fs::read(setup.guest(self.guest)?)?)
+    }
+}
+
+/// An app with one function.
+pub(crate) struct App<'a> {
+    pub(crate) name: &'a str,
+    /// The one host that it serves; every host if there is none.
+    pub(crate) host: Option<&'a str>,
+    pub(crate) function: &'a Function,
+}
+
+impl App<'_> {
+    /// Writes it, with the function's component.
+    pub(crate) fn write(&self, folder: &Path, wasm: &[u8]) -> Result<()> {
         let failed = || format!("writing the app into {}", folder.display());
         fs::create_dir_all(folder).with_context(failed)?;
-        let file = folder.join(format!("{}.wasm", self.guest));
-        fs::copy(setup.guest(self.guest)?, file).with_context(failed)?;
-        let mut resources = "";
-        if self.bucket {
+        let file = folder.join(format!("{}.wasm", self.function.guest));
+        fs::write(file, wasm).with_context(failed)?;
+        if self.function.bucket {
             fs::create_dir_all(folder.join("data")).with_context(failed)?;
-            resources = "  resources: { blobs: { data: { dev: ./data } } }\n";
         }
-        let directive = format!(
+        fs::write(folder.join("directive.yaml"), self.directive()).with_context(failed)
+    }
+
+    fn directive(&self) -> String {
+        let hosts = self
+            .host
+            .map_or_else(String::new, |host| format!("  hosts: [\"{host}\"]\n"));
+        let resources = if self.function.bucket {
+            "  resources: { blobs: { data: { dev: ./data } } }\n"
+        } else {
+            ""
+        };
+        format!(
             "apiVersion: strand.dev/v1alpha1\n\
              kind: App\n\
-             metadata: {{ name: bench }}\n\
+             metadata: {{ name: {} }}\n\
              spec:\n  \
                version: 0.1.0\n\
-             {resources}  \
+             {hosts}{resources}  \
                functions:\n    \
                  measured: {{ {} }}\n  \
                routes:\n    \
                  - {{ path: \"{}\", function: measured }}\n",
-            self.section(),
-            self.route
+            self.name,
+            self.function.section(),
+            self.function.route
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directive_says_what_is_asked_for_and_no_more() {
+        let function = |limits, instance, bucket| Function {
+            guest: "guest",
+            limits,
+            instance,
+            bucket,
+            route: "/{*rest}",
+        };
+        let directive = |host, function: &Function| {
+            let name = "one";
+            App {
+                name,
+                host,
+                function,
+            }
+            .directive()
+        };
+        assert_eq!(
+            directive(None, &function("", None, false)),
+            r#"apiVersion: strand.dev/v1alpha1
+kind: App
+metadata: { name: one }
+spec:
+  version: 0.1.0
+  functions:
+    measured: { source: { file: guest.wasm } }
+  routes:
+    - { path: "/{*rest}", function: measured }
+"#
         );
-        fs::write(folder.join("directive.yaml"), directive).with_context(failed)
+        let all = function("memory: 64Mi", Some((128, 16)), true);
+        assert_eq!(
+            directive(Some("one.example"), &all),
+            r#"apiVersion: strand.dev/v1alpha1
+kind: App
+metadata: { name: one }
+spec:
+  version: 0.1.0
+  hosts: ["one.example"]
+  resources: { blobs: { data: { dev: ./data } } }
+  functions:
+    measured: { source: { file: guest.wasm }, limits: { memory: 64Mi }, instance: { reuse: 128, concurrency: 16 }, grants: { blobs: { data: [read, write] } } }
+  routes:
+    - { path: "/{*rest}", function: measured }
+"#
+        );
     }
 }

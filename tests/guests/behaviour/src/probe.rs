@@ -26,6 +26,8 @@ pub enum Probe {
     Sleep(Duration),
     /// `/spin/MS`: computes for so long, by the clock, and then answers.
     Spin(Duration),
+    /// `/work/N`: computes so many rounds, however long that takes, and then answers.
+    Work(u64),
     /// `/env`: the environment as JSON.
     Env,
     /// `/config`: all of `wasi:config` as JSON; with `?key=K` what there is for one key.
@@ -70,6 +72,7 @@ impl Probe {
             },
             "sleep" => Probe::Sleep(milliseconds()?),
             "spin" => Probe::Spin(milliseconds()?),
+            "work" => Probe::Work(parsed("rounds", rest)?),
             "env" => Probe::Env,
             "config" => Probe::Config(target.value("key")),
             "log" => Probe::Log(parsed("lines", rest)?),
@@ -128,6 +131,7 @@ mod tests {
             probe("/sleep/1500"),
             Probe::Sleep(Duration::from_millis(1500))
         );
+        assert_eq!(probe("/work/5000000"), Probe::Work(5_000_000));
         assert_eq!(probe("/config"), Probe::Config(None));
         assert_eq!(
             probe("/config?key=a%20b"),

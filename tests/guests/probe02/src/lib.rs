@@ -56,6 +56,10 @@ fn serve(request: IncomingRequest, out: ResponseOutparam) -> Result<(), Broken> 
             }
             done(out)
         }
+        Probe::Work(rounds) => {
+            attacks::compute(rounds);
+            done(out)
+        }
         Probe::Env => {
             let all: BTreeMap<_, _> = std::env::vars().collect();
             answer::json(out, &json!(all))

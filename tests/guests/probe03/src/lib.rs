@@ -51,6 +51,10 @@ async fn serve(request: Request, probe: Probe) -> Result<Response, ErrorCode> {
             }
             done()
         }
+        Probe::Work(rounds) => {
+            attacks::compute(rounds);
+            done()
+        }
         Probe::Env => {
             let all: BTreeMap<_, _> = environment::get_environment().into_iter().collect();
             answer::json(&json!(all))
