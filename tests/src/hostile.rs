@@ -36,7 +36,8 @@ const FAULT: End = End::Problem(500, "guest-fault", None);
 
 /// Attacks that only the wall limit ends. Two seconds are enough for them; all others have half a
 /// minute, in which they get to their own limit on a machine that has much else to do, too.
-const WAITING: [&str; 5] = [
+const WAITING: [&str; 6] = [
+    "call-self",
     "never-read-hold",
     "sleep-forever",
     "linger",
