@@ -12,16 +12,20 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::RANGE;
+use http::{Extensions, HeaderMap, Method, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
+use s3s::dto::{PutObjectInput, StreamingBlob};
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3, S3Request};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::io::ReaderStream;
 
 /// The key that the server knows.
 pub const ACCESS_KEY: &str = "test-access-key";
@@ -98,6 +102,42 @@ pub struct S3Server {
 }
 
 impl S3Server {
+    /// Puts a file into a bucket of such a folder as a client would, so that its tag is
+    /// kept with it. Of a file that was only laid there the server reads all for each
+    /// request, to make its tag.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the folder not be used.
+    pub async fn put_file(root: &Path, bucket: &str, key: &str, file: &Path) -> Result<(), Error> {
+        let storage_error = |error: String| Error::Storage(error);
+        let storage = FileSystem::new(root).map_err(|error| storage_error(format!("{error:?}")))?;
+        let file = tokio::fs::File::open(file).await?;
+        let length = file.metadata().await?.len();
+        let request = S3Request {
+            input: PutObjectInput {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+                content_length: i64::try_from(length).ok(),
+                body: Some(StreamingBlob::wrap(ReaderStream::with_capacity(
+                    file,
+                    1 << 20,
+                ))),
+                ..PutObjectInput::default()
+            },
+            method: Method::PUT,
+            uri: Uri::default(),
+            headers: HeaderMap::new(),
+            extensions: Extensions::new(),
+            credentials: None,
+            region: None,
+            service: None,
+            trailing_headers: None,
+        };
+        let put = storage.put_object(request).await;
+        put.map(drop)
+            .map_err(|error| storage_error(error.to_string()))
+    }
+
     /// Starts a server on a free port. Its buckets are the folders in `root`;
     /// objects are files there.
     ///
