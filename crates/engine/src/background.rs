@@ -174,8 +174,9 @@ where
 {
     let share = Arc::clone(share);
     let mut others = Others::since_now();
+    // Here, and not in the task: Tokio copies its tasks several times, and this is large.
+    let mut task: Task = Box::pin(task);
     tokio::spawn(async move {
-        let mut task: Task = Box::pin(task);
         loop {
             let in_the_way = || {
                 // In any case: it counts turns. Where the background has work, nobody runs
