@@ -1,7 +1,12 @@
 //! Who may start, who waits, who is sent away.
+//!
+//! How long a call would wait is reckoned from the pace at which places come back: the time
+//! between two of them, while calls wait, times the calls that are ahead. It is measured anew each
+//! time that calls begin to wait, so that what was slow an hour ago sends nobody away, and neither
+//! does a long call that leaves the others their places.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -9,9 +14,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::limits::Limits;
 use crate::problem::{Limit, Problem};
 
-/// How fast the usual length of a call follows the lengths of calls: each counts for one in so
-/// many.
-const FOLLOWS: u64 = 8;
+/// How fast the pace follows what is seen: each time counts for one in so many.
+const FOLLOWS: u32 = 4;
+
+/// Longest time that a client is told to stay away for.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Lets so many calls run and so many wait.
 #[derive(Debug)]
@@ -20,21 +27,56 @@ pub(crate) struct Admission {
     concurrency: u32,
     queue: u32,
     waiting: AtomicU32,
-    /// How long a call usually has its place, in nanoseconds; 0 while that is not known.
-    usual: AtomicU64,
+    /// Touched only while calls wait.
+    pace: Mutex<Pace>,
+}
+
+/// How fast places come back.
+#[derive(Debug)]
+struct Pace {
+    /// When the last one came back, or calls began to wait.
+    last: Instant,
+    /// The time between two.
+    between: Option<Duration>,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self {
+            last: now,
+            between: None,
+        }
+    }
+
+    fn came_back(&mut self, now: Instant) {
+        let since = now.saturating_duration_since(self.last);
+        self.last = now;
+        self.between = Some(match self.between {
+            None => since,
+            Some(between) => between - between / FOLLOWS + since / FOLLOWS,
+        });
+    }
+
+    /// How long it takes until so many have come back. `None` before any has.
+    fn time_of(&self, places: u32, now: Instant) -> Option<Duration> {
+        // It has slowed down if the next one is late.
+        let since = now.saturating_duration_since(self.last);
+        Some(self.between?.max(since).saturating_mul(places))
+    }
 }
 
 /// A call's place among those that run. Given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     admission: Arc<Admission>,
-    since: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.learn(self.since.elapsed());
+        if self.admission.waiting.load(Ordering::Relaxed) > 0 {
+            self.admission.pace().came_back(Instant::now());
+        }
     }
 }
 
@@ -53,7 +95,7 @@ impl Admission {
             concurrency: limits.concurrency,
             queue: limits.queue,
             waiting: AtomicU32::new(0),
-            usual: AtomicU64::new(0),
+            pace: Mutex::new(Pace::new(Instant::now())),
         })
     }
 
@@ -67,29 +109,14 @@ impl Admission {
         wall: Duration,
     ) -> Result<Permit, Problem> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(self.permit(now, permit));
+            return Ok(self.permit(permit));
         }
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
-        let expected = self.expected(ahead);
-        if ahead >= self.queue {
-            let (running, queue) = (self.concurrency, self.queue);
-            let detail = format!("{running} calls of this function run and {queue} wait already");
-            let problem = Problem::limit(Limit::Concurrency, running, detail);
-            return Err(problem.retry_after(expected.unwrap_or_default()));
-        }
-        let left = deadline.saturating_duration_since(now);
-        if let Some(expected) = expected.filter(|expected| *expected > left) {
-            let running = self.concurrency;
-            let detail = format!(
-                "the call would wait about {expected:.1?} for its turn, and has {left:.1?}"
-            );
-            let problem = Problem::limit(Limit::Concurrency, running, detail);
-            return Err(problem.retry_after(expected - left));
-        }
+        self.is_worth_it(ahead, now, deadline)?;
         let turn = Arc::clone(&self.permits).acquire_owned();
         match tokio::time::timeout_at(deadline.into(), turn).await {
-            Ok(Ok(permit)) => Ok(self.permit(Instant::now(), permit)),
+            Ok(Ok(permit)) => Ok(self.permit(permit)),
             Ok(Err(_closed)) => Err(Problem::draining()),
             Err(_elapsed) => {
                 let value = format!("{wall:?}");
@@ -99,34 +126,42 @@ impl Admission {
         }
     }
 
-    fn permit(self: &Arc<Self>, since: Instant, permit: OwnedSemaphorePermit) -> Permit {
-        Permit {
-            admission: Arc::clone(self),
-            since,
-            _permit: permit,
+    /// Whether a call that has so many ahead of it is to wait.
+    fn is_worth_it(&self, ahead: u32, now: Instant, deadline: Instant) -> Result<(), Problem> {
+        let mut pace = self.pace();
+        if ahead == 0 {
+            *pace = Pace::new(now);
+        }
+        let running = self.concurrency;
+        if ahead >= self.queue {
+            let queue = self.queue;
+            let detail = format!("{running} calls of this function run and {queue} wait already");
+            let problem = Problem::limit(Limit::Concurrency, running, detail);
+            let next = pace.time_of(1, now).unwrap_or_default();
+            return Err(problem.retry_after(next.min(LONGEST)));
+        }
+        let left = deadline.saturating_duration_since(now);
+        match pace.time_of(ahead.saturating_add(1), now) {
+            Some(expected) if expected > left => {
+                let detail = format!(
+                    "the call would wait about {expected:.1?} for its turn, and has {left:.1?}"
+                );
+                let problem = Problem::limit(Limit::Concurrency, running, detail);
+                Err(problem.retry_after((expected - left).min(LONGEST)))
+            }
+            _ => Ok(()),
         }
     }
 
-    /// How long a call waits that has so many ahead of it, if they take as long as usual. `None`
-    /// before any has ended.
-    fn expected(&self, ahead: u32) -> Option<Duration> {
-        let usual = Duration::from_nanos(self.usual.load(Ordering::Relaxed));
-        let turns = f64::from(ahead + 1) / f64::from(self.concurrency.max(1));
-        (!usual.is_zero()).then(|| usual.mul_f64(turns))
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call had its place for so long.
-    fn learn(&self, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let usual = self.usual.load(Ordering::Relaxed);
-        // Calls that end at the same moment may overwrite each other: it is an estimate.
-        self.usual.store(
-            match usual {
-                0 => took,
-                usual => (usual - usual / FOLLOWS + took / FOLLOWS).max(1),
-            },
-            Ordering::Relaxed,
-        );
+    fn permit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit {
+        Permit {
+            admission: Arc::clone(self),
+            _permit: permit,
+        }
     }
 }
 
@@ -152,50 +187,68 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_expected_to_be_as_long_as_calls_are() {
-        let admission = admission(4, 100);
-        assert_eq!(admission.expected(0), None);
-        admission.learn(Duration::from_millis(800));
-        for (ahead, millis) in [(0, 200), (3, 800), (11, 2400)] {
-            let expected = Duration::from_millis(millis);
-            assert_eq!(admission.expected(ahead), Some(expected), "{ahead}");
+    fn a_wait_is_as_long_as_places_take_to_come_back() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let time =
+            |pace: &Pace, places, now| pace.time_of(places, at(now)).map(|it| it.as_millis());
+        let mut pace = Pace::new(start);
+        assert_eq!(time(&pace, 1, 900), None);
+        pace.came_back(at(100));
+        assert_eq!(time(&pace, 1, 100), Some(100));
+        assert_eq!(time(&pace, 12, 100), Some(1200));
+        // It follows what it sees.
+        for step in 1..=50 {
+            pace.came_back(at(100 + 20 * step));
         }
-        // It follows what calls take now.
-        for _ in 0..100 {
-            admission.learn(Duration::from_millis(80));
-        }
-        let expected = admission.expected(3).expect("known");
-        assert!(expected.abs_diff(Duration::from_millis(80)) < Duration::from_millis(1));
-        // Nothing overflows.
-        admission.learn(Duration::MAX);
-        assert!(admission.expected(u32::MAX - 1).is_some());
+        let found = time(&pace, 10, 1100).expect("known");
+        assert!((200..210).contains(&found), "{found}");
+        // The next one is late.
+        assert_eq!(time(&pace, 2, 1600), Some(1000));
+        assert!(pace.time_of(u32::MAX, at(u64::MAX >> 32)).is_some());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_would_wait_too_long_is_sent_away_at_once() {
-        let admission = admission(1, 100);
-        admission.learn(Duration::from_secs(4));
+        let admission = admission(1, 3);
         let now = Instant::now();
         let within = |seconds| now + Duration::from_secs(seconds);
-        let _first = admission
-            .enter(now, within(1), Duration::MAX)
-            .await
-            .expect("runs");
-        let refused = admission
-            .enter(now, within(3), Duration::MAX)
-            .await
-            .expect_err("is sent away");
+        admission.waiting.fetch_add(1, Ordering::Relaxed);
+        *admission.pace() = Pace {
+            last: now,
+            between: Some(Duration::from_secs(2)),
+        };
+        let refused = |ahead, seconds| {
+            let refused = admission.is_worth_it(ahead, now, within(seconds));
+            refused.map_err(|problem| {
+                let text = problem.to_string();
+                let answer = problem.into_response(&crate::RequestId::new("id"));
+                (text, answer.headers()["retry-after"].clone())
+            })
+        };
+        assert_eq!(refused(1, 4), Ok(()));
+        let (text, later) = refused(1, 3).expect_err("is sent away");
         assert_eq!(
-            refused.to_string(),
+            text,
             "limit concurrency (1): the call would wait about 4.0s for its turn, and has 3.0s"
         );
-        let answer = refused.into_response(&crate::RequestId::new("id"));
-        assert_eq!(answer.headers()["retry-after"], "1");
-        assert_eq!(admission.waiting.load(Ordering::Relaxed), 0);
-        // One that has the time waits.
-        let waits = admission.enter(now, within(5), Duration::MAX);
-        let waited = tokio::time::timeout(Duration::from_secs(1), waits).await;
-        assert!(waited.is_err(), "{waited:?}");
+        assert_eq!(later, "1");
+        // A full queue has room for one when the next place comes back.
+        let (text, later) = refused(3, 3600).expect_err("is sent away");
+        assert_eq!(
+            text,
+            "limit concurrency (1): 1 calls of this function run and 3 wait already"
+        );
+        assert_eq!(later, "2");
+        // However slow it is, nobody is told to stay away for long.
+        *admission.pace() = Pace {
+            last: now,
+            between: Some(Duration::from_secs(6000)),
+        };
+        assert_eq!(refused(2, 1).expect_err("is sent away").1, "60");
+        // Who waits first begins to measure anew.
+        assert_eq!(refused(0, 1), Ok(()));
+        assert_eq!(refused(1, 1), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

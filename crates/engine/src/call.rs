@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
@@ -103,6 +103,15 @@ impl Default for CommandLine {
     }
 }
 
+/// Limits of a call, which count if they are less than the function's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallLimits {
+    /// Bytes of the request's body.
+    pub body: Option<u64>,
+    /// Time from admission, queueing included, to the end of the answer.
+    pub wall: Option<Duration>,
+}
+
 /// One call of a function.
 #[derive(Debug)]
 pub struct Call {
@@ -117,8 +126,8 @@ pub struct Call {
     /// When the caller stops waiting; the function's own wall limit may be
     /// sooner.
     pub deadline: Option<Instant>,
-    /// Bytes of the request's body, at most; the function's own limit may be less.
-    pub body: Option<u64>,
+    /// Limits below those of the function.
+    pub limits: CallLimits,
     /// How many functions stand between the way in and this call.
     pub depth: u8,
 }

@@ -161,17 +161,16 @@ impl Function {
     /// The problem, when the call ends in one before its answer begins.
     pub async fn call(self: &Arc<Self>, call: Call) -> Result<Response<Body>, Problem> {
         let now = Instant::now();
-        let wall = call.deadline.map_or(self.limits.wall, |deadline| {
-            deadline
-                .saturating_duration_since(now)
-                .min(self.limits.wall)
+        let own = self.limits.wall;
+        let wall = call.limits.wall.map_or(own, |wall| wall.min(own));
+        let wall = call.deadline.map_or(wall, |deadline| {
+            deadline.saturating_duration_since(now).min(wall)
         });
         let deadline = now + wall;
         let outcome = Outcome::new();
         let (parts, body) = call.request.into_parts();
-        let most = call
-            .body
-            .map_or(self.limits.body, |own| own.min(self.limits.body));
+        let own = self.limits.body;
+        let most = call.limits.body.map_or(own, |body| body.min(own));
         let body = limit_body(body, most, &outcome)?;
         let permit = self.admission.enter(now, deadline, wall).await?;
         let job = Job {

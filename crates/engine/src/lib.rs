@@ -30,7 +30,9 @@ mod worlds;
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, Identity};
 pub use background::Weights;
 pub use budget::{MemoryBudget, Reservation};
-pub use call::{Answer, Body, BodyError, Call, CommandLine, Dispatch, FunctionId, RequestId};
+pub use call::{
+    Answer, Body, BodyError, Call, CallLimits, CommandLine, Dispatch, FunctionId, RequestId,
+};
 pub use config::{Allocation, Settings, base_config};
 pub use ctx::{CallInfo, Capability, Ctx, CtxBuilder};
 pub use engine::{Engine, EngineError, LoadedComponent};

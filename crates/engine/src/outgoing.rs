@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::call::{BodyError, Call, CommandLine, Dispatch, FunctionId};
+use crate::call::{BodyError, Call, CallLimits, CommandLine, Dispatch, FunctionId};
 use crate::ctx::CallInfo;
 
 /// Functions are called at `http://NAME` + this.
@@ -82,7 +82,7 @@ impl HttpHooks {
             command: CommandLine::default(),
             id: self.call.id.clone(),
             deadline: Some(self.call.deadline),
-            body: None,
+            limits: CallLimits::default(),
             depth: self.call.depth + 1,
         };
         let id = self.call.id.clone();

@@ -72,9 +72,8 @@ impl Peer {
                 secure: self.secure,
             };
         }
-        let proto = headers.get(PROTO).map(HeaderValue::as_bytes);
         Client {
-            address: told(headers)
+            address: told(headers, &FOR)
                 .map_while(|text| {
                     text.parse()
                         .ok()
@@ -89,9 +88,9 @@ impl Peer {
                     }
                 })
                 .unwrap_or_else(|client| client),
-            secure: match proto {
-                Some(b"https") => true,
-                Some(b"http") => false,
+            secure: match told(headers, &PROTO).next() {
+                Some(proto) if proto.eq_ignore_ascii_case("https") => true,
+                Some(proto) if proto.eq_ignore_ascii_case("http") => false,
                 _ => self.secure,
             },
         }
@@ -116,7 +115,7 @@ impl Peer {
             return self.text.clone();
         }
         let mut way = vec![self.address.to_string()];
-        for text in told(headers).take(HOPS) {
+        for text in told(headers, &FOR).take(HOPS) {
             way.push(text.to_owned());
             let address = text.parse().map(|address: IpAddr| address.to_canonical());
             if address == Ok(client) {
@@ -128,10 +127,10 @@ impl Peer {
     }
 }
 
-/// What the proxies say, the last one first.
-fn told(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+/// What the proxies say in a field, the last one first.
+fn told<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     // The list of several fields is one list (RFC 9110, section 5.3).
-    let values: Vec<&HeaderValue> = headers.get_all(FOR).into_iter().collect();
+    let values: Vec<&HeaderValue> = headers.get_all(name).into_iter().collect();
     values
         .into_iter()
         .rev()
@@ -272,6 +271,10 @@ mod tests {
             ("10.0.0.1", false, Some("https"), "https"),
             ("10.0.0.1", true, Some("http"), "http"),
             ("10.0.0.1", true, Some("gopher"), "https"),
+            ("10.0.0.1", false, Some("HTTPS"), "https"),
+            // The last one is the trusted proxy's own word.
+            ("10.0.0.1", false, Some("http, https"), "https"),
+            ("10.0.0.1", false, Some("https, http"), "http"),
         ] {
             let fields: Vec<_> = proto
                 .map(|it| ("x-forwarded-proto", it))

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use strand_engine::{Body, BodyError, MemoryBudget, Reservation};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::accept_encoding::Coding;
 use crate::announced::Announced;
@@ -28,16 +29,50 @@ use crate::rules::vary;
 const WORTH_IT: u64 = 1 << 10;
 
 /// zlib's level: beyond this a text gets little smaller and takes much longer.
-const LEVEL: u32 = 4;
+const LEVEL: u32 = 2;
 
-/// Bytes of the answer that are compressed before others on the thread have their turn: about a
-/// millisecond.
-const TURN: usize = 128 << 10;
+/// Bytes of an answer that are compressed before others on the thread have their turn: about a
+/// tenth of a millisecond.
+const TURN: usize = 16 << 10;
 
-/// Compresses an answer if it is a text, the client takes gzip and the budget has room for it.
+/// Answers that are compressed at once, for each thread. All others on the thread wait for a turn
+/// of each of them.
+const AT_ONCE: usize = 8;
+
+/// Places for answers that are compressed.
+#[derive(Debug)]
+pub(crate) struct Compressors(Arc<Semaphore>);
+
+impl Compressors {
+    /// For a node with so many threads.
+    pub(crate) fn new(threads: usize) -> Self {
+        Self(Arc::new(Semaphore::new(threads * AT_ONCE)))
+    }
+
+    /// A place and the memory that it takes, as long as there are enough of both: of the budget no
+    /// more than half, as calls need the rest.
+    fn take(&self, budget: Option<&Arc<MemoryBudget>>) -> Option<Held> {
+        let place = Arc::clone(&self.0).try_acquire_owned().ok()?;
+        let memory = match budget {
+            Some(budget) if budget.used() > budget.limit() / 2 => return None,
+            Some(budget) => {
+                let mut memory = budget.empty_reservation();
+                memory.grow(Config::COMPRESSING).then_some(())?;
+                Some(memory)
+            }
+            None => None,
+        };
+        Some((place, memory))
+    }
+}
+
+type Held = (OwnedSemaphorePermit, Option<Reservation>);
+
+/// Compresses an answer if it is a text, the client takes gzip and there is room for it.
 pub(crate) fn compress(
     response: Response<Body>,
     accepted: &[Coding],
+    compressors: &Compressors,
     budget: Option<&Arc<MemoryBudget>>,
 ) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
@@ -51,11 +86,9 @@ pub(crate) fn compress(
     if length.or(body.size_hint().exact()).is_some_and(small) || !accepted.contains(&Coding::Gzip) {
         return Response::from_parts(parts, body);
     }
-    let mut reservation = budget.map(MemoryBudget::empty_reservation);
-    let has_room = |held: &mut Reservation| held.grow(Config::COMPRESSING);
-    if !reservation.as_mut().is_none_or(has_room) {
+    let Some(held) = compressors.take(budget) else {
         return Response::from_parts(parts, body);
-    }
+    };
     let headers = &mut parts.headers;
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.remove(CONTENT_LENGTH);
@@ -68,9 +101,11 @@ pub(crate) fn compress(
             Compression::new(LEVEL),
         )),
         announced: Announced::new(length),
+        input: Bytes::new(),
+        turn: 0,
         unflushed: false,
-        trailers: None,
-        _reservation: reservation,
+        last: None,
+        _held: held,
     };
     Response::from_parts(parts, body.boxed_unsync())
 }
@@ -135,9 +170,14 @@ struct Gzip {
     encoder: Option<GzEncoder<Writer<BytesMut>>>,
     /// Of the body as it comes.
     announced: Announced,
+    /// What came and has not been compressed yet.
+    input: Bytes,
+    /// Bytes that were compressed since others had their turn.
+    turn: usize,
     unflushed: bool,
-    trailers: Option<Frame<Bytes>>,
-    _reservation: Option<Reservation>,
+    /// What comes after all that is compressed: trailers, or how it broke off.
+    last: Option<Result<Frame<Bytes>, BodyError>>,
+    _held: Held,
 }
 
 /// Writing to memory does not fail.
@@ -146,12 +186,15 @@ fn never(error: std::io::Error) -> BodyError {
 }
 
 impl Gzip {
-    fn take(&mut self, data: &[u8]) -> Result<(), BodyError> {
-        self.announced.came(data.len())?;
+    /// Compresses some of what came.
+    fn work(&mut self) -> Result<(), BodyError> {
+        let length = self.input.len().min(TURN - self.turn);
+        let some = self.input.split_to(length);
         if let Some(encoder) = &mut self.encoder {
-            encoder.write_all(data).map_err(never)?;
+            encoder.write_all(&some).map_err(never)?;
             self.unflushed = true;
         }
+        self.turn += length;
         Ok(())
     }
 
@@ -178,6 +221,19 @@ impl Gzip {
         let out = encoder.finish().map_err(never)?;
         Ok(Some(out.into_inner().freeze()))
     }
+
+    /// It broke off: what was compressed goes out, and then the error, in place of the end.
+    fn fail(&mut self, error: BodyError) -> Piece {
+        let rest = self.flush();
+        self.encoder = None;
+        match rest {
+            Ok(rest) if !rest.is_empty() => {
+                self.last = Some(Err(error));
+                Some(Ok(Frame::data(rest)))
+            }
+            _ => Some(Err(error)),
+        }
+    }
 }
 
 type Piece = Option<Result<Frame<Bytes>, BodyError>>;
@@ -189,30 +245,39 @@ impl http_body::Body for Gzip {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Piece> {
         let this = &mut *self;
         let data = |bytes: Bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
-        let mut turn = 0;
         while this.encoder.is_some() {
+            if this.turn == TURN {
+                this.turn = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !this.input.is_empty() {
+                if let Err(error) = this.work() {
+                    return Poll::Ready(this.fail(error));
+                }
+                if let Some(ready) = this.ready() {
+                    return data(ready);
+                }
+                continue;
+            }
             match Pin::new(&mut this.inner).poll_frame(cx) {
                 Poll::Pending if this.unflushed => {
                     return Poll::Ready(Some(this.flush().map(Frame::data)));
                 }
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Pending => {
+                    this.turn = 0;
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(this.fail(error)),
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) => {
-                        turn += bytes.len();
-                        if let Err(error) = this.take(&bytes) {
-                            return Poll::Ready(Some(Err(error)));
+                        if let Err(problem) = this.announced.came(bytes.len()) {
+                            return Poll::Ready(this.fail(problem.into()));
                         }
-                        if let Some(ready) = this.ready() {
-                            return data(ready);
-                        }
-                        if turn >= TURN {
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
+                        this.input = bytes;
                     }
                     Err(trailers) => {
-                        this.trailers = Some(trailers);
+                        this.last = Some(Ok(trailers));
                         break;
                     }
                 },
@@ -220,14 +285,14 @@ impl http_body::Body for Gzip {
             }
         }
         match this.finish() {
-            Ok(Some(last)) => data(last),
-            Ok(None) => Poll::Ready(this.trailers.take().map(Ok)),
+            Ok(Some(end)) => data(end),
+            Ok(None) => Poll::Ready(this.last.take()),
             Err(error) => Poll::Ready(Some(Err(error))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.encoder.is_none() && self.trailers.is_none()
+        self.encoder.is_none() && self.last.is_none()
     }
 }
 

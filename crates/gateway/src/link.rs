@@ -8,6 +8,7 @@ use strand_engine::{Dispatch, Limit, MemoryBudget, Problem, Reservation, format_
 use strand_telemetry::{AccessLog, Metrics};
 
 use crate::client::Peer;
+use crate::compress::Compressors;
 use crate::config::Config;
 use crate::exchange::Exchange;
 use crate::routing::RoutingTable;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) budgets: Vec<Arc<MemoryBudget>>,
     /// Of files that are open for answers.
     pub(crate) files: Places,
+    pub(crate) compressors: Compressors,
     pub(crate) draining: AtomicBool,
 }
 
@@ -180,7 +182,7 @@ impl Link {
         }
         let value = format_bytes(budget.limit());
         let detail = format!(
-            "this node's memory budget of {value} has no room for the {} of a request",
+            "this node's memory budget of {value} has no room for the {} of another request of this app",
             format_bytes(Config::IN_FLIGHT)
         );
         Err(Problem::limit(Limit::NodeMemory, value, detail))

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::compress::Compressors;
 use crate::config::Config;
 use crate::connection::{self, Control, Ends};
 use crate::descriptors;
@@ -108,6 +109,7 @@ impl Gateway {
                 tls: None,
                 budgets: Vec::new(),
                 files: Places::new(descriptors::files()),
+                compressors: Compressors::new(1),
                 draining: AtomicBool::new(false),
             },
         }
@@ -156,6 +158,7 @@ impl Gateway {
     ) -> Result<Drained, ServeError> {
         let max_connections = &mut self.shared.config.max_connections;
         *max_connections = descriptors::connections(*max_connections);
+        self.shared.compressors = Compressors::new(workers.len().max(1));
         let shared = Arc::new(self.shared);
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;

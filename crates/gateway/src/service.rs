@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use futures::FutureExt;
 use http::header::{self, HeaderValue};
@@ -14,7 +13,7 @@ use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use strand_engine::{Body, Call, CommandLine, FunctionId, Limit, Problem, REQUEST_ID};
+use strand_engine::{Body, Call, CallLimits, CommandLine, FunctionId, Limit, Problem, REQUEST_ID};
 use tokio::task::yield_now;
 
 use crate::accept_encoding::accepted;
@@ -109,8 +108,11 @@ async fn answer(
                 request,
                 command,
                 id: exchange.id().clone(),
-                deadline: limits.wall.map(|wall| Instant::now() + wall),
-                body: limits.body,
+                deadline: None,
+                limits: CallLimits {
+                    body: limits.body,
+                    wall: limits.wall,
+                },
                 depth: 0,
             };
             dispatch(&link, call, inbound).await?
@@ -128,7 +130,10 @@ async fn answer(
         Plan::Give(response) => response,
     };
     Ok(match asked {
-        Some(codings) => compress::compress(response, &codings, exchange.budget()),
+        Some(codings) => {
+            let compressors = &link.shared.compressors;
+            compress::compress(response, &codings, compressors, exchange.budget())
+        }
         None => response,
     })
 }

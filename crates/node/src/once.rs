@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode, Uri, header};
-use strand_engine::{Body, Call, CommandLine, Dispatch, FunctionId, Problem, RequestId};
+use strand_engine::{
+    Body, Call, CallLimits, CommandLine, Dispatch, FunctionId, Problem, RequestId,
+};
 
 use crate::registry::Registry;
 
@@ -44,7 +46,7 @@ pub async fn call_once(
             },
             id: RequestId::new("run"),
             deadline: None,
-            body: None,
+            limits: CallLimits::default(),
             depth: 0,
         })
         .await

@@ -54,6 +54,8 @@ enum Cause {
 /// first.
 pub struct Certificates {
     files: Vec<CertificateFiles>,
+    /// The files as they were before they were read.
+    read: Vec<Option<Stamp>>,
     current: ArcSwap<Set>,
 }
 
@@ -73,9 +75,11 @@ impl Certificates {
     /// # Errors
     /// When one of the files cannot be used; the message says which.
     pub fn read(files: Vec<CertificateFiles>) -> Result<Arc<Self>, TlsError> {
+        let read = stamps(&files);
         let set = read_all(&files)?;
         Ok(Arc::new(Self {
             files,
+            read,
             current: ArcSwap::from_pointee(set),
         }))
     }
@@ -85,12 +89,12 @@ impl Certificates {
     pub(crate) async fn watch(self: Arc<Self>) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known = self.stamps();
+        let mut known = self.read.clone();
         loop {
             ticks.tick().await;
             let own = Arc::clone(&self);
             let looked = tokio::task::spawn_blocking(move || {
-                let found = own.stamps();
+                let found = stamps(&own.files);
                 let read = (found != known).then(|| read_all(&own.files));
                 (found, read)
             });
@@ -111,15 +115,15 @@ impl Certificates {
             }
         }
     }
+}
 
-    fn stamps(&self) -> Vec<Option<Stamp>> {
-        let paths = self.files.iter().flat_map(|it| [&it.certificate, &it.key]);
-        paths.map(|path| Stamp::of(path)).collect()
-    }
+fn stamps(files: &[CertificateFiles]) -> Vec<Option<Stamp>> {
+    let paths = files.iter().flat_map(|it| [&it.certificate, &it.key]);
+    paths.map(|path| Stamp::of(path)).collect()
 }
 
 /// What tells that a file was changed, or is another one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     file: (u64, u64),
     length: u64,

@@ -31,6 +31,7 @@ const NOT_TO_SET: &[(&str, &str)] = &[
     ("content-encoding", "it is what the answer's body has"),
     ("content-range", "it is what the answer's body has"),
     ("date", "the node sets it"),
+    ("vary", "the node adds to it what its own rules look at"),
     ("x-request-id", "it names the request"),
 ];
 

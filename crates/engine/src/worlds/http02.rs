@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{Method, Response};
+use http::{Method, Response, uri};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use wasmtime::Store;
@@ -172,7 +172,9 @@ async fn serve(
             None => proxy.insert(handler.pre.instantiate_async(&mut store).await?),
         };
         let mut http = store.data_mut().http();
-        let request = http.new_incoming_request(Scheme::Http, request)?;
+        let secure = request.uri().scheme() == Some(&uri::Scheme::HTTPS);
+        let scheme = if secure { Scheme::Https } else { Scheme::Http };
+        let request = http.new_incoming_request(scheme, request)?;
         let response = http.new_response_outparam_from_callback(move |response| {
             let answer = match response {
                 Ok(response) => Ok(response.map(|body| body.map_err(Into::into).boxed_unsync())),

@@ -49,7 +49,7 @@ fn text(steps: impl IntoIterator<Item = Step>) -> Response<Body> {
 }
 
 fn gzipped(response: Response<Body>) -> Response<Body> {
-    let compressed = compress(response, &[Coding::Gzip], None);
+    let compressed = compress(response, &[Coding::Gzip], &Compressors::new(1), None);
     assert_eq!(compressed.headers()[CONTENT_ENCODING], "gzip");
     compressed
 }
@@ -138,10 +138,13 @@ fn trailers_come_after_the_end() {
 #[test]
 fn an_answer_that_breaks_off_stays_broken() {
     let mut body = gzipped(text([Step::Data(b"a".to_vec()), Step::Fail])).into_body();
-    assert_eq!(
-        drain(&mut body).1,
-        Poll::Ready(Some(Err("host-fault: it broke".to_owned())))
-    );
+    let (bytes, end) = drain(&mut body);
+    let broke = Err("host-fault: it broke".to_owned());
+    assert_eq!(end, Poll::Ready(Some(broke)));
+    // As far as it came, and without gzip's end.
+    assert_eq!(plain(&bytes), b"a");
+    let mut whole = Vec::new();
+    assert!(GzDecoder::new(&*bytes).read_to_end(&mut whole).is_err());
 }
 
 #[test]
@@ -208,7 +211,12 @@ fn only_texts_of_some_length_are_compressed() {
         ),
         (&[TEXT, ("cache-control", "public")], 2000, true, true),
     ] {
-        let response = compress(answer(fields, full(length)), &[Coding::Gzip], None);
+        let response = compress(
+            answer(fields, full(length)),
+            &[Coding::Gzip],
+            &Compressors::new(1),
+            None,
+        );
         let headers = response.headers();
         let is = headers
             .get(CONTENT_ENCODING)
@@ -218,10 +226,15 @@ fn only_texts_of_some_length_are_compressed() {
     }
     let mut nothing = answer(&[TEXT], full(2000));
     *nothing.status_mut() = StatusCode::NOT_MODIFIED;
-    let nothing = compress(nothing, &[Coding::Gzip], None);
+    let nothing = compress(nothing, &[Coding::Gzip], &Compressors::new(1), None);
     assert!(!nothing.headers().contains_key(CONTENT_ENCODING));
     for codings in [&[][..], &[Coding::Brotli]] {
-        let response = compress(answer(&[TEXT], full(2000)), codings, None);
+        let response = compress(
+            answer(&[TEXT], full(2000)),
+            codings,
+            &Compressors::new(1),
+            None,
+        );
         assert!(!response.headers().contains_key(CONTENT_ENCODING));
         assert_eq!(response.headers()["vary"], "accept-encoding");
     }
@@ -243,13 +256,36 @@ fn tags_become_weak() {
 
 #[test]
 fn the_budget_is_charged_and_paid_back() {
-    let budget = MemoryBudget::new(Config::COMPRESSING);
+    let budget = MemoryBudget::new(3 * Config::COMPRESSING);
+    let compressors = Compressors::new(1);
     let text = || text([Step::Data(vec![b'a'; 2000])]);
-    let first = compress(text(), &[Coding::Gzip], Some(&budget));
-    assert!(first.headers().contains_key(CONTENT_ENCODING));
+    let compress = || {
+        let response = compress(text(), &[Coding::Gzip], &compressors, Some(&budget));
+        let is = response.headers().contains_key(CONTENT_ENCODING);
+        (response, is)
+    };
+    let (first, is) = compress();
+    assert!(is);
     assert_eq!(budget.used(), Config::COMPRESSING);
-    let second = compress(text(), &[Coding::Gzip], Some(&budget));
-    assert!(!second.headers().contains_key(CONTENT_ENCODING));
-    drop(first);
+    // Calls need the other half.
+    let (second, is) = compress();
+    assert!(is);
+    assert!(!compress().1);
+    drop((first, second));
     assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn there_are_so_many_at_once() {
+    let compressors = Compressors::new(1);
+    let compress = || {
+        let text = text([Step::Data(vec![b'a'; 2000])]);
+        compress(text, &[Coding::Gzip], &compressors, None)
+    };
+    let all: Vec<_> = (0..AT_ONCE).map(|_| compress()).collect();
+    let is = |response: &Response<Body>| response.headers().contains_key(CONTENT_ENCODING);
+    assert!(all.iter().all(is));
+    assert!(!is(&compress()));
+    drop(all);
+    assert!(is(&compress()));
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -34,6 +35,13 @@ pub(super) struct OpenFile {
     pub(super) content_type: String,
     /// What it is compressed in.
     pub(super) coding: Option<Coding>,
+}
+
+impl OpenFile {
+    /// When it was changed, in whole seconds: some tools copy no more of it.
+    fn second(&self) -> i64 {
+        self.metadata.mtime()
+    }
 }
 
 /// The names on the way to a file, unescaped. Nothing but plain names is let through:
@@ -167,7 +175,7 @@ fn regular(file: File, folder: &Dir, path: &Path, codings: &[Coding]) -> io::Res
             .and_then(|beside| described(beside, file.content_type.clone(), Some(*coding)));
         match beside {
             // An older one is of what was there before.
-            Ok(beside) if beside.modified >= file.modified => return Ok(beside),
+            Ok(beside) if beside.second() >= file.second() => return Ok(beside),
             Ok(_) => tracing::debug!(?path, ?name, "a compressed file is older than its original"),
             Err(error) if is_no_file(&error) => {}
             Err(error) => return Err(error),

@@ -115,12 +115,26 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
         )));
     }
     let network = |text: &String| {
-        let address = text.parse::<IpAddr>().map(IpNet::from);
-        address.or_else(|_| text.parse()).map_err(|_| {
+        let address = text.parse::<IpAddr>();
+        let network = address.map(|address| IpNet::from(address.to_canonical()));
+        let network = network.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
             D::Error::custom(format!(
                 "`{text}` is neither an address nor a network such as `10.0.0.0/8`"
             ))
-        })
+        })?;
+        let mapped = network.addr().to_canonical() != network.addr();
+        if mapped || network.trunc() != network {
+            let meant = network.trunc();
+            let meant = match meant.addr().to_canonical() {
+                IpAddr::V4(address) if mapped => {
+                    format!("{address}/{}", meant.prefix_len().saturating_sub(96))
+                }
+                _ => meant.to_string(),
+            };
+            let message = format!("`{text}` is no network; did you mean `{meant}`?");
+            return Err(D::Error::custom(message));
+        }
+        Ok(network)
     };
     texts.iter().map(network).collect()
 }

@@ -119,13 +119,17 @@ async fn files_that_change_are_read_again() {
     let folder = TempDir::new().unwrap();
     let here = files(&folder, "here", &["first.example"]);
     let certificates = Certificates::read(vec![here.clone()]).unwrap();
+    // Also while the node was still starting.
+    let early = files(&folder, "early", &["early.example"]);
+    std::fs::rename(&early.certificate, &here.certificate).unwrap();
+    std::fs::rename(&early.key, &here.key).unwrap();
     let watching = tokio::spawn(Arc::clone(&certificates).watch());
-    becomes(&certificates, "first.example").await;
+    becomes(&certificates, "early.example").await;
     // One of the two is a pair that does not fit: nothing changes until both are there.
     let second = files(&folder, "second", &["second.example"]);
     std::fs::rename(&second.certificate, &here.certificate).unwrap();
     tokio::time::sleep(LOOK * 3 / 2).await;
-    assert_eq!(certificates.current.load().all_names(), ["first.example"]);
+    assert_eq!(certificates.current.load().all_names(), ["early.example"]);
     std::fs::rename(&second.key, &here.key).unwrap();
     becomes(&certificates, "second.example").await;
     // Written in place.
