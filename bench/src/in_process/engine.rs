@@ -13,6 +13,7 @@ use strand_compiler::{ChildLimits, Compiler, CompilerConfig, load_or_create_key}
 use strand_engine::{
     Answer, Body, Call, Callees, Capability, CommandLine, Dispatch, Engine, Function, FunctionId,
     FunctionSpec, Limits, Problem, RequestId, Reuse, Settings, Weights,
+    World,
 };
 
 use super::{InProcess, Times};
@@ -63,7 +64,11 @@ pub(crate) async fn measure(setup: &Setup, guests: &[&'static str]) -> Result<Ve
             .load(&engine, &wasm)
             .await
             .with_context(|| format!("compiling {guest}"))?;
-        let function = Arc::new(Function::new(&engine, &loaded.component, spec(guest)?)?);
+        let exports = loaded.component.interfaces().exports;
+        let worlds = World::among(exports.iter().map(String::as_str));
+        let world = *worlds.first().context("it is of no world")?;
+        let source = Arc::new(loaded.component);
+        let function = Arc::new(Function::new(&engine, source, spec(guest, world)?));
         all.push(
             measure_function(&engine, &function, guest)
                 .await
@@ -153,13 +158,13 @@ fn no_body() -> Body {
         .boxed_unsync()
 }
 
-fn spec(guest: &str) -> Result<FunctionSpec> {
+fn spec(guest: &str, world: World) -> Result<FunctionSpec> {
     Ok(FunctionSpec {
         id: FunctionId {
             app: "bench".into(),
             function: guest.into(),
         },
-        world: None,
+        world,
         limits: Limits::default(),
         reuse: Reuse::default(),
         weights: Weights::default(),

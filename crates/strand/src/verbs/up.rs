@@ -63,7 +63,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
                 report::status("Draining", "requests in flight; Ctrl-C again ends at once");
             }
         });
-        let drained = node.serve(&loaded, listener, shutdown, ready).await?;
+        let drained = node.serve(loaded, listener, shutdown, ready).await?;
         if drained.cut > 0 {
             report::status(
                 "Cut",
@@ -110,13 +110,11 @@ fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
     Ok(apps)
 }
 
-/// Loads the apps, one after the other.
 async fn load(node: &Node, apps: Vec<AppDir>) -> Result<Vec<(AppDir, LoadedApp)>> {
-    let mut loaded = Vec::with_capacity(apps.len());
-    for app in apps {
-        let functions = node.load(&app).await?;
-        report::warnings(&app, &functions.warnings);
-        loaded.push((app, functions));
+    let loaded = node.load(&apps).await?;
+    let loaded: Vec<_> = apps.into_iter().zip(loaded).collect();
+    for (app, functions) in &loaded {
+        report::warnings(app, &functions.warnings);
     }
     Ok(loaded)
 }

@@ -61,6 +61,10 @@ struct State {
 }
 
 impl State {
+    fn is_waiting(&self) -> bool {
+        !self.closed && self.live.is_empty() && self.inbox.is_empty()
+    }
+
     /// Takes a request off the list.
     fn remove(&mut self, index: usize, reuse: Reuse) {
         let live = self.live.swap_remove(index);
@@ -216,6 +220,21 @@ impl Instance {
     /// Whether it takes further requests.
     pub(super) fn is_open(&self) -> bool {
         !self.state().closed
+    }
+
+    /// Whether all that it does is to wait for its next request.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.state().is_waiting()
+    }
+
+    /// Has it take no more requests if it only waits for the next one.
+    pub(super) fn dismiss(&self) {
+        let mut state = self.state();
+        if state.is_waiting() {
+            state.closed = true;
+            drop(state);
+            self.arrived.notify_one();
+        }
     }
 
     pub(super) fn set_abort_handle(&self, abort: AbortHandle) {
