@@ -12,6 +12,7 @@ mod genome;
 pub mod hostile;
 mod reads;
 mod server;
+mod watch;
 
 pub use app::TestApp;
 pub use browser::Browser;
@@ -19,6 +20,7 @@ pub use check::{check_json, fields};
 pub use genome::{Draws, write_genome};
 pub use reads::{reads_app, reads_example, serve_from_s3};
 pub use server::{Reply, Server, Signal, client, client_http2, read, run};
+pub use watch::Watch;
 
 use std::env;
 use std::path::PathBuf;

@@ -174,8 +174,9 @@ where
 {
     let share = Arc::clone(share);
     let mut others = Others::since_now();
+    // Here, so that the stub has no room for it beside its box.
+    let mut task: Task = Box::pin(task);
     tokio::spawn(async move {
-        let mut task: Task = Box::pin(task);
         loop {
             let in_the_way = || {
                 // In any case: it counts turns. Where the background has work, nobody runs

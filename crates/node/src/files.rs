@@ -117,9 +117,12 @@ impl FileId {
 
     /// Two changes within one tick of the file system's clock leave the same times.
     fn is_settled(&self, now: SystemTime) -> bool {
-        let changed = u64::try_from(self.changed.0).map_or(UNIX_EPOCH, |seconds| {
-            UNIX_EPOCH + Duration::from_secs(seconds)
-        });
+        let (seconds, nanoseconds) = self.changed;
+        let changed = match (u64::try_from(seconds), u32::try_from(nanoseconds)) {
+            (Ok(seconds), Ok(nanoseconds)) => UNIX_EPOCH + Duration::new(seconds, nanoseconds),
+            // Before 1970.
+            _ => UNIX_EPOCH,
+        };
         now.duration_since(changed).is_ok_and(|age| age > SETTLED)
     }
 }

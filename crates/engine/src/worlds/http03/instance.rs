@@ -354,3 +354,66 @@ impl Instance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+    use crate::admission::Admission;
+    use crate::call::{FunctionId, RequestId};
+    use crate::limits::Limits;
+
+    const REUSE: Reuse = Reuse {
+        requests: 9,
+        concurrency: 9,
+    };
+    const WALL: Duration = Duration::from_secs(60);
+
+    /// An instance with its first request, which has taken it.
+    async fn instance() -> (Arc<Instance>, Seat, Arc<Outcome>, u32) {
+        let deadline = Instant::now() + WALL;
+        let admission = Admission::new(&Limits::default());
+        let outcome = Outcome::new();
+        let first = Accepted {
+            request: Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync()),
+            info: CallInfo {
+                function: FunctionId {
+                    app: "app".into(),
+                    function: "function".into(),
+                },
+                id: RequestId::new("id"),
+                deadline,
+                wall: WALL,
+                depth: 0,
+            },
+            head: oneshot::channel().0,
+            outcome: Arc::downgrade(&outcome),
+            permit: admission.enter(deadline, WALL).await.expect("a place"),
+        };
+        let (instance, seat) = Instance::new(REUSE, Meter::new(WALL), first);
+        let taken = instance.next(WALL).await.expect("the first one");
+        (instance, seat, outcome, taken.id)
+    }
+
+    #[tokio::test]
+    async fn one_that_waits_for_its_next_request_can_be_sent_away() {
+        let (instance, seat, _outcome, id) = instance().await;
+        let works = |instance: &Instance| {
+            instance.dismiss();
+            instance.is_open() && !instance.is_waiting()
+        };
+        assert!(works(&instance), "on a request");
+        instance.answer(id, Err(String::new()));
+        assert!(
+            works(&instance),
+            "for one who has not all of the answer yet"
+        );
+        drop(seat);
+        assert!(instance.is_waiting());
+        let next = instance.next(Duration::MAX);
+        instance.dismiss();
+        assert!(next.await.is_none(), "it hears of it");
+        assert!(!instance.is_open());
+    }
+}
