@@ -1,6 +1,5 @@
 //! Who opens a file.
 
-use std::io::ErrorKind;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -34,7 +33,7 @@ impl Watch {
                     opened += usize::from(!event.events().contains(ReadFlags::ISDIR));
                 }
                 Err(Errno::AGAIN) => return opened,
-                Err(error) => panic!("{error} ({:?})", ErrorKind::from(error.kind())),
+                Err(error) => panic!("{error}"),
             }
         }
     }

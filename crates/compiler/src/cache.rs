@@ -67,7 +67,8 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut bytes = Vec::new();
+        let size = file.metadata()?.len().min(self.largest);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         Read::take(&file, self.largest.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > self.largest {
             return Err(io::Error::new(

@@ -160,7 +160,7 @@ impl Compiler {
     }
 
     /// What the code of this compiler is made by: its whole version and configuration.
-    pub fn engine(&self) -> &str {
+    pub fn fingerprint(&self) -> &str {
         &self.engine
     }
 

@@ -111,7 +111,13 @@ impl Code for Linked {
 /// takes longer than all the rest of linking, and there are as few as there are sets of
 /// kinds.
 #[derive(Default)]
-pub(crate) struct Linkers(Mutex<Vec<(Vec<TypeId>, Arc<Linker<Ctx>>)>>);
+pub(crate) struct Linkers(Mutex<Vec<Filled>>);
+
+/// A linker, and the kinds of capabilities that it links.
+struct Filled {
+    kinds: Vec<TypeId>,
+    linker: Arc<Linker<Ctx>>,
+}
 
 impl Linkers {
     fn with(
@@ -126,11 +132,14 @@ impl Linkers {
         let kinds: Vec<TypeId> = capabilities.iter().map(kind).collect();
         // Held while one is filled: others want the same.
         let mut linkers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, linker)) = linkers.iter().find(|(of, _)| *of == kinds) {
-            return Ok(Arc::clone(linker));
+        if let Some(filled) = linkers.iter().find(|filled| filled.kinds == kinds) {
+            return Ok(Arc::clone(&filled.linker));
         }
         let linker = Arc::new(fill(wasm, capabilities)?);
-        linkers.push((kinds, Arc::clone(&linker)));
+        linkers.push(Filled {
+            kinds,
+            linker: Arc::clone(&linker),
+        });
         Ok(linker)
     }
 }

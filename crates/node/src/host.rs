@@ -188,7 +188,11 @@ impl Host {
         only: Option<&str>,
     ) -> Result<Vec<LoadedApp>, AppError> {
         let compiler = &self.maker.compiler;
-        let sources = Sources::open(self.state.sources(), self.key.clone(), compiler.engine());
+        let sources = Sources::open(
+            self.state.sources(),
+            self.key.clone(),
+            compiler.fingerprint(),
+        );
         let loading = stream::iter(apps).map(|app| self.load_app(&sources, app, only));
         let loaded = loading.buffered(children()).try_collect().await;
         // Also if one cannot be loaded: the others need not be read again.
@@ -253,7 +257,8 @@ impl Host {
         })
     }
 
-    /// A function's file: read, unless it is known and its code is there.
+    /// A function's file: read, unless it is known to be one of its world, and its code is
+    /// there.
     fn look_at(
         &self,
         sources: &Sources,
@@ -262,14 +267,18 @@ impl Host {
         section: &FunctionSection,
     ) -> Result<Wasm, Unusable> {
         let path = app.wasm_path(name, section);
-        match sources.find(&path) {
-            Some(known) if self.maker.compiler.has(&known.digest) => Ok(Wasm {
+        let is_usable = |known: &Known| {
+            World::choose(section.world, &known.facts.worlds) == Some(known.world)
+                && self.maker.compiler.has(&known.digest)
+        };
+        match sources.find(&path).filter(is_usable) {
+            Some(known) => Ok(Wasm {
                 function: name.to_owned(),
                 path,
                 facts: known.facts,
                 contents: Contents::Known(known.digest),
             }),
-            _ => app.read_wasm(name, section),
+            None => app.read_wasm(name, section),
         }
     }
 
@@ -310,9 +319,13 @@ impl Host {
         if let Some((component, id)) = read {
             let checked = function.check(&component);
             checked.map_err(|error| fail(error.into()))?;
-            let facts = wasm.facts;
+            let known = Known {
+                digest,
+                world,
+                facts: wasm.facts,
+            };
             if let Some(id) = id {
-                loading.sources.learn(id, Known { digest, facts });
+                loading.sources.learn(id, known);
             }
         }
         Ok(Arc::new(function))

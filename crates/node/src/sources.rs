@@ -33,6 +33,8 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) digest: Digest,
+    /// The world that it was linked as.
+    pub(crate) world: World,
     pub(crate) facts: ComponentFacts,
 }
 
@@ -69,6 +71,7 @@ struct Stored {
 struct Entry {
     id: FileId,
     digest: [u8; 32],
+    world: u32,
     worlds: Vec<u32>,
     imports: Vec<u32>,
 }
@@ -154,6 +157,7 @@ impl Stored {
                 let entry = Entry {
                     id,
                     digest: known.digest.into(),
+                    world: place(known.world.as_str()),
                     worlds: worlds.map(|world| place(world.as_str())).collect(),
                     imports: known.facts.imports.iter().map(|name| place(name)).collect(),
                 };
@@ -177,14 +181,14 @@ impl Stored {
 
     fn known_of(&self, entry: &Entry) -> Option<Known> {
         let name = |place: &u32| self.names.get(*place as usize).map(String::as_str);
+        let world = |place: &u32| World::parse(name(place)?);
         let worlds = entry.worlds.iter();
         let imports = entry.imports.iter();
         Some(Known {
             digest: entry.digest.into(),
+            world: world(&entry.world)?,
             facts: ComponentFacts {
-                worlds: worlds
-                    .map(|place| World::parse(name(place)?))
-                    .collect::<Option<_>>()?,
+                worlds: worlds.map(world).collect::<Option<_>>()?,
                 imports: imports
                     .map(|place| name(place).map(str::to_owned))
                     .collect::<Option<_>>()?,

@@ -11,6 +11,7 @@ const ENGINE: &str = "strand 1";
 fn known(text: &str) -> Known {
     Known {
         digest: strand_compiler::digest(text.as_bytes()),
+        world: World::Command02,
         facts: ComponentFacts {
             worlds: vec![World::Http02, World::Command02],
             imports: vec!["wasi:io/poll@0.2.0".into(), format!("a:b/{text}")],
