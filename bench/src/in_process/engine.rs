@@ -12,8 +12,7 @@ use http_body_util::{BodyExt, Empty};
 use strand_compiler::{ChildLimits, Compiler, CompilerConfig, load_or_create_key};
 use strand_engine::{
     Answer, Body, Call, Callees, Capability, CommandLine, Dispatch, Engine, Function, FunctionId,
-    FunctionSpec, Limits, Problem, RequestId, Reuse, Settings, Weights,
-    World,
+    FunctionSpec, Limits, Problem, RequestId, Reuse, Settings, Weights, World,
 };
 
 use super::{InProcess, Times};
@@ -115,7 +114,7 @@ async fn times(mut it: impl AsyncFnMut() -> Result<()>) -> Result<Times> {
     })
 }
 
-async fn instantiate(function: &Function) -> Result<()> {
+async fn instantiate(function: &Arc<Function>) -> Result<()> {
     let done = function.instantiate_once().await;
     done.map_err(|problem| anyhow!("{problem}"))
 }
