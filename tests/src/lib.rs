@@ -13,6 +13,7 @@ mod genome;
 pub mod hostile;
 mod reads;
 mod server;
+mod watch;
 
 pub use app::TestApp;
 pub use browser::Browser;
@@ -20,6 +21,7 @@ pub use check::{check_json, fields};
 pub use genome::{Draws, STRETCH, UNKNOWN, write_genome};
 pub use reads::{ecoli, reads_app, reads_example, serve_from_s3, unpacked, windows_app};
 pub use server::{Reply, Server, Signal, client, client_http2, read, run};
+pub use watch::Watch;
 
 use std::env;
 use std::path::PathBuf;

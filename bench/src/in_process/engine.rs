@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Empty};
 use strand_compiler::{ChildLimits, Compiler, CompilerConfig, load_or_create_key};
 use strand_engine::{
     Answer, Body, Call, Callees, Capability, CommandLine, Dispatch, Engine, Function, FunctionId,
-    FunctionSpec, Limits, Problem, RequestId, Reuse, Settings, Weights,
+    FunctionSpec, Limits, Problem, RequestId, Reuse, Settings, Weights, World,
 };
 
 use super::{InProcess, Times};
@@ -63,7 +63,11 @@ pub(crate) async fn measure(setup: &Setup, guests: &[&'static str]) -> Result<Ve
             .load(&engine, &wasm)
             .await
             .with_context(|| format!("compiling {guest}"))?;
-        let function = Arc::new(Function::new(&engine, &loaded.component, spec(guest)?)?);
+        let exports = loaded.component.interfaces().exports;
+        let worlds = World::among(exports.iter().map(String::as_str));
+        let world = *worlds.first().context("it is of no world")?;
+        let source = Arc::new(loaded.component);
+        let function = Arc::new(Function::new(&engine, source, spec(guest, world)?));
         all.push(
             measure_function(&engine, &function, guest)
                 .await
@@ -110,7 +114,7 @@ async fn times(mut it: impl AsyncFnMut() -> Result<()>) -> Result<Times> {
     })
 }
 
-async fn instantiate(function: &Function) -> Result<()> {
+async fn instantiate(function: &Arc<Function>) -> Result<()> {
     let done = function.instantiate_once().await;
     done.map_err(|problem| anyhow!("{problem}"))
 }
@@ -153,13 +157,13 @@ fn no_body() -> Body {
         .boxed_unsync()
 }
 
-fn spec(guest: &str) -> Result<FunctionSpec> {
+fn spec(guest: &str, world: World) -> Result<FunctionSpec> {
     Ok(FunctionSpec {
         id: FunctionId {
             app: "bench".into(),
             function: guest.into(),
         },
-        world: None,
+        world,
         limits: Limits::default(),
         reuse: Reuse::default(),
         weights: Weights::default(),

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 use strand_engine::Identity;
 
 /// Bytes that a seal adds to its code, at most: a hash, and an identity of a few hundred bytes.
@@ -46,6 +46,20 @@ impl Cache {
             .join(format!("{}-{}{ARTIFACT}", identity.source, &engine[..16]))
     }
 
+    /// Whether there is an artefact, of which nothing is looked at yet. It counts as used
+    /// from now on, for `prune`.
+    pub(crate) fn has(&self, identity: &Identity) -> bool {
+        let path = self.path(identity);
+        let special = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let times = Timestamps {
+            last_access: special(UTIME_OMIT),
+            last_modification: special(UTIME_NOW),
+        };
+        utimensat(CWD, &path, &times, AtFlags::empty()).is_ok()
+            // Where nothing can be written to, nothing is removed either.
+            || path.is_file()
+    }
+
     /// The sealed bytes, if there are any.
     pub(crate) fn get(&self, identity: &Identity) -> io::Result<Option<Vec<u8>>> {
         let file = match open_regular(&self.path(identity)) {
@@ -53,7 +67,8 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut bytes = Vec::new();
+        let size = file.metadata()?.len().min(self.largest);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         Read::take(&file, self.largest.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > self.largest {
             return Err(io::Error::new(
@@ -202,6 +217,20 @@ mod tests {
         // One that is too large for all of it is kept alone.
         cache.put(&identity("e"), &[0; 11]).expect("puts");
         assert_eq!(names(&cache), ["e"]);
+    }
+
+    #[test]
+    fn what_is_asked_for_counts_as_used() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let cache = Cache::open(dir.path(), 6, 20).expect("opens");
+        for (name, seconds) in [("a", 30), ("b", 20)] {
+            cache.put(&identity(name), &[0; 3]).expect("puts");
+            age(&cache.path(&identity(name)), seconds);
+        }
+        assert!(cache.has(&identity("a")));
+        assert!(!cache.has(&identity("c")));
+        cache.put(&identity("c"), &[0; 3]).expect("puts");
+        assert_eq!(names(&cache), ["a", "c"]);
     }
 
     #[test]

@@ -116,8 +116,16 @@ pub struct Loaded {
     pub component: LoadedComponent,
     /// Where it came from.
     pub origin: Origin,
-    /// BLAKE3 of the source, in hexadecimal.
-    pub digest: String,
+    /// Of its source.
+    pub digest: Digest,
+}
+
+/// Names a source by what is in it.
+pub type Digest = blake3::Hash;
+
+/// The digest of a source.
+pub fn digest(wasm: &[u8]) -> Digest {
+    blake3::hash(wasm)
 }
 
 /// Compiles, and keeps what was compiled.
@@ -151,44 +159,98 @@ impl Compiler {
         }))
     }
 
+    /// What the code of this compiler is made by: its whole version and configuration.
+    pub fn fingerprint(&self) -> &str {
+        &self.engine
+    }
+
+    fn identity(&self, source: &Digest) -> Identity {
+        Identity {
+            source: source.to_hex().to_string(),
+            engine: self.engine.clone(),
+        }
+    }
+
     /// Makes a component of source: from the cache, or compiled.
     ///
     /// # Errors
     /// When the source does not compile within the limits.
-    pub async fn load(&self, engine: &Engine, wasm: &[u8]) -> Result<Loaded, CompileError> {
-        let identity = Identity {
-            source: blake3::hash(wasm).to_hex().to_string(),
-            engine: self.engine.clone(),
-        };
-        if let Some(component) = self.cached(engine, &identity) {
-            return Ok(Loaded {
-                component,
-                origin: Origin::Cache,
-                digest: identity.source,
-            });
-        }
+    pub async fn load(
+        self: &Arc<Self>,
+        engine: &Arc<Engine>,
+        wasm: &[u8],
+    ) -> Result<Loaded, CompileError> {
+        let digest = digest(wasm);
         let started = Instant::now();
+        let (component, origin) = match self.cached(engine, digest).await {
+            Some(component) => (component, Origin::Cache),
+            None => {
+                let component = self.make(engine, digest, wasm).await?;
+                (component, Origin::Compiled(started.elapsed()))
+            }
+        };
+        Ok(Loaded {
+            component,
+            origin,
+            digest,
+        })
+    }
+
+    /// Whether the cache has code of a source. Whether that is to be trusted is found out
+    /// when it is loaded.
+    pub fn has(&self, source: &Digest) -> bool {
+        self.cache.has(&self.identity(source))
+    }
+
+    /// Makes a component of code in the cache, if it has code of the source that is to be
+    /// trusted.
+    pub async fn cached(
+        self: &Arc<Self>,
+        engine: &Arc<Engine>,
+        source: Digest,
+    ) -> Option<LoadedComponent> {
+        let (compiler, mapper) = (Arc::clone(self), Arc::clone(engine));
+        let mapping = move || compiler.map_cached(&mapper, &compiler.identity(&source));
+        engine.aside(mapping).await
+    }
+
+    /// Compiles a source of this digest, keeps the code, and makes a component of it.
+    ///
+    /// # Errors
+    /// When the source does not compile within the limits.
+    pub async fn make(
+        self: &Arc<Self>,
+        engine: &Arc<Engine>,
+        source: Digest,
+        wasm: &[u8],
+    ) -> Result<LoadedComponent, CompileError> {
         let code = self.compile(wasm).await?;
-        let sealed = self.key.seal(&identity, &code);
-        if let Err(error) = self.cache.put(&identity, &sealed) {
+        let (compiler, mapper) = (Arc::clone(self), Arc::clone(engine));
+        let mapping = move || compiler.map_new(&mapper, &compiler.identity(&source), &code);
+        engine.aside(mapping).await
+    }
+
+    fn map_new(
+        &self,
+        engine: &Engine,
+        identity: &Identity,
+        code: &[u8],
+    ) -> Result<LoadedComponent, CompileError> {
+        let sealed = self.key.seal(identity, code);
+        if let Err(error) = self.cache.put(identity, &sealed) {
             // The app runs all the same; only the next start is slower.
             tracing::warn!(folder = %self.config.cache.display(), %error, "compiled code was not kept; it is compiled again at each start");
         }
         let artifact = self
             .key
-            .open(sealed, &identity)
+            .open(sealed, identity)
             .map_err(|error| CompileError::Map(error.to_string()))?;
-        let component = engine
+        engine
             .load(&artifact)
-            .map_err(|error| CompileError::Map(error.to_string()))?;
-        Ok(Loaded {
-            component,
-            origin: Origin::Compiled(started.elapsed()),
-            digest: identity.source,
-        })
+            .map_err(|error| CompileError::Map(error.to_string()))
     }
 
-    fn cached(&self, engine: &Engine, identity: &Identity) -> Option<LoadedComponent> {
+    fn map_cached(&self, engine: &Engine, identity: &Identity) -> Option<LoadedComponent> {
         let path = self.cache.path(identity);
         let sealed = match self.cache.get(identity) {
             Ok(sealed) => sealed?,

@@ -13,6 +13,6 @@ mod inspect;
 mod key;
 
 pub use child::{ChildLimits, child_main};
-pub use compiler::{CompileError, Compiler, CompilerConfig, Loaded, Origin};
+pub use compiler::{CompileError, Compiler, CompilerConfig, Digest, Loaded, Origin, digest};
 pub use inspect::{Inspection, NotWasm, Shape, inspect};
 pub use key::{KeyError, load_or_create_key};

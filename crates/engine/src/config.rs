@@ -38,8 +38,11 @@ pub struct Settings {
     /// Bytes of a slot that stay resident when its instance is gone, at most. The slots
     /// that were in use at once keep so much each, for good, and no budget counts it.
     pub keep_resident: usize,
-    /// Threads for guests that need long.
+    /// Threads for guests that need long, and as many for bringing code into memory.
     pub threads: usize,
+    /// Bytes of compiled code in memory: when there is more, what was not called for
+    /// longest and does not run goes, and comes back when it is called.
+    pub code: u64,
 }
 
 impl Default for Settings {
@@ -50,6 +53,7 @@ impl Default for Settings {
             instances: 2048,
             warm_slots: 128,
             keep_resident: 1152 << 10,
+            code: 128 << 20,
         }
     }
 }

@@ -162,8 +162,9 @@ impl CtxBuilder {
 }
 
 /// What a function may be granted: its import half, ready for one function.
-pub trait Capability: Send + Sync {
-    /// Adds the interfaces to the function's linker.
+pub trait Capability: Any + Send + Sync {
+    /// Adds the interfaces to a linker. It serves all functions that are granted the same
+    /// kinds of capabilities: what is one function's own comes from [`attach`](Self::attach).
     ///
     /// # Errors
     /// When an interface is there already.

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 
 use crate::artifact::Artifact;
 use crate::background::Background;
 use crate::budget::MemoryBudget;
 use crate::config::{Allocation, Settings, build_engine};
+use crate::link::Linkers;
 use crate::problem::{Limit, Problem};
+use crate::residency::{Charge, CodeInMemory, Residency};
 use crate::shares::{Refused, Share, Shares};
 use crate::ticker::Ticker;
 use crate::world::{Interfaces, interfaces};
@@ -35,6 +38,10 @@ pub struct Engine {
     pub(crate) background: Background,
     pub(crate) budget: Arc<MemoryBudget>,
     instances: Arc<Shares>,
+    pub(crate) residency: Arc<Residency>,
+    pub(crate) linkers: Linkers,
+    /// Turns for [`Engine::aside`].
+    turns: Semaphore,
     allocation: Allocation,
 }
 
@@ -65,6 +72,9 @@ impl Engine {
             wasm,
             budget: MemoryBudget::new(settings.memory_budget),
             instances: Shares::new(instances.into()),
+            residency: Residency::new(settings.code),
+            linkers: Linkers::default(),
+            turns: Semaphore::new(settings.threads.max(1)),
             allocation,
         }))
     }
@@ -112,25 +122,65 @@ impl Engine {
         Problem::limit(Limit::Concurrency, most, detail)
     }
 
-    /// Maps an artefact.
+    /// How much compiled code is in memory.
+    pub fn code(&self) -> CodeInMemory {
+        self.residency.in_memory()
+    }
+
+    /// Whether more code is in memory than may be: so it is when calls of many functions
+    /// have run at once.
+    pub fn has_too_much_code(&self) -> bool {
+        self.residency.is_over_limit()
+    }
+
+    /// Has code go that is beyond its limit and in no use. Takes milliseconds.
+    pub fn unload_code(&self) {
+        self.residency.make_room();
+    }
+
+    /// Does what takes milliseconds, away from the threads that serve. As much at once as
+    /// there are threads for long work; more waits for its turn. Must be called on a Tokio
+    /// runtime.
+    pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        // Never closed.
+        let _turn = self.turns.acquire().await;
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and with it whoever waits here.
+                Err(_cancelled) => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Maps an artefact. It counts as code in memory while the component, or a function
+    /// that was linked with it, is there.
     ///
     /// # Errors
     /// When the artefact was made for another engine; compile the source again.
     pub fn load(&self, artifact: &Artifact) -> Result<LoadedComponent, EngineError> {
-        crate::mapping::map(&self.wasm, artifact)
-            .map(LoadedComponent)
-            .map_err(|error| EngineError::Map(format!("{error:#}")))
+        let component = crate::mapping::map(&self.wasm, artifact)
+            .map_err(|error| EngineError::Map(format!("{error:#}")))?;
+        let charge = self.residency.charge(artifact.code().len() as u64);
+        Ok(LoadedComponent {
+            component,
+            charge: Arc::new(charge),
+        })
     }
 }
 
 /// A component that is mapped and ready to be made a function of.
 #[derive(Clone)]
-pub struct LoadedComponent(pub(crate) Component);
+pub struct LoadedComponent {
+    pub(crate) component: Component,
+    pub(crate) charge: Arc<Charge>,
+}
 
 impl LoadedComponent {
     /// What the component imports and exports.
     pub fn interfaces(&self) -> Interfaces {
-        interfaces(&self.0)
+        interfaces(&self.component)
     }
 }
 

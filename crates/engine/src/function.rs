@@ -1,26 +1,28 @@
 //! A function: a component of one world with its grants and limits, ready to be
 //! called.
 
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use tokio::task::JoinHandle;
-use wasmtime::component::Linker;
-use wasmtime_wasi::{p2, p3};
 
 use crate::admission::{Admission, Permit};
 use crate::background::{self, Weights};
 use crate::budget::MemoryBudget;
 use crate::call::{Body, Call, CommandLine, FunctionId, RequestId};
 use crate::cell::{Failure, new_store, problem_of};
-use crate::ctx::{CallInfo, Capability, Ctx};
+use crate::ctx::{CallInfo, Capability};
 use crate::engine::{Engine, LiveInstance, LoadedComponent};
 use crate::limits::Limits;
+use crate::link::{LinkError, Linked};
 use crate::meter::Meter;
 use crate::outcome::{Outcome, limit_body};
 use crate::outgoing::Callees;
-use crate::problem::Problem;
+use crate::problem::{Limit, Problem};
+use crate::residency::{Place, not_loaded};
 use crate::shares::Share;
 use crate::world::World;
 use crate::worlds::{command, http02, http03, task};
@@ -47,8 +49,8 @@ impl Default for Reuse {
 pub struct FunctionSpec {
     /// Its name.
     pub id: FunctionId,
-    /// Its world; without one, the first of [`World::ALL`] that is exported.
-    pub world: Option<World>,
+    /// Its world, which its component exports.
+    pub world: World,
     /// Its limits.
     pub limits: Limits,
     /// How often an instance is used.
@@ -61,34 +63,33 @@ pub struct FunctionSpec {
     pub callees: Callees,
 }
 
-/// Why a component cannot be a function.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// No world among the exports, or not the one asked for.
-    #[error("it exports no {wanted}; it exports: {exports}")]
-    NoWorld {
-        /// The world asked for, or any of them.
-        wanted: String,
-        /// What it does export.
-        exports: String,
-    },
-    /// An import that nobody provides, or of another type.
-    #[error("it cannot be linked: {0}")]
-    Link(String),
+/// Where a function's component comes from whenever it is not in memory.
+pub trait Source: Send + Sync {
+    /// Fetches the component. What takes long is not for the thread that this is called
+    /// on, which serves: [`Engine::aside`] is.
+    fn fetch(&self) -> Fetching<'_>;
 }
 
-enum Pre {
-    Http03(http03::Handler),
-    Http02(http02::Handler),
-    Task(task::TaskPre<Ctx>),
-    Command03(p3::bindings::CommandPre<Ctx>),
-    Command02(p2::bindings::CommandPre<Ctx>),
+/// A component, later.
+pub type Fetching<'a> =
+    Pin<Box<dyn Future<Output = Result<LoadedComponent, FetchError>> + Send + 'a>>;
+
+/// Why there is no component, for the log.
+pub type FetchError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One that is in memory already, and stays.
+impl Source for LoadedComponent {
+    fn fetch(&self) -> Fetching<'_> {
+        Box::pin(ready(Ok(self.clone())))
+    }
 }
 
-/// A function that is ready to be called.
+/// A function that can be called. Its code is in memory from its first call on, until
+/// other functions need the room ([`Settings::code`](crate::Settings::code)).
 pub struct Function {
     engine: Arc<Engine>,
     id: FunctionId,
+    world: World,
     limits: Limits,
     reuse: Reuse,
     capabilities: Vec<Arc<dyn Capability>>,
@@ -97,7 +98,8 @@ pub struct Function {
     share: Arc<background::Share>,
     instances: Arc<Share>,
     budget: Arc<MemoryBudget>,
-    pre: Pre,
+    source: Arc<dyn Source>,
+    place: Arc<Place<Linked>>,
 }
 
 /// One admitted call.
@@ -107,35 +109,37 @@ pub(crate) struct Job {
     pub(crate) info: CallInfo,
     pub(crate) outcome: Arc<Outcome>,
     pub(crate) permit: Permit,
+    /// Held while it is used, so that it stays in memory.
+    pub(crate) code: Arc<Linked>,
 }
 
 impl Function {
-    /// Links a component with what it is granted.
-    ///
-    /// # Errors
-    /// When the component is of no world that we know, or of another one than
-    /// asked for, or imports what is not there.
-    pub fn new(
-        engine: &Arc<Engine>,
-        component: &LoadedComponent,
-        spec: FunctionSpec,
-    ) -> Result<Self, LoadError> {
-        let world = choose_world(component, spec.world)?;
-        let pre = link(engine, component, world, &spec)
-            .map_err(|error| LoadError::Link(format!("{error:#}")))?;
-        Ok(Self {
+    /// A function whose component comes from `source` when it is called.
+    pub fn new(engine: &Arc<Engine>, source: Arc<dyn Source>, spec: FunctionSpec) -> Self {
+        Self {
             engine: Arc::clone(engine),
             admission: Admission::new(&spec.limits),
             share: engine.background.join(&spec.id.app, spec.weights),
             instances: engine.instances_of(&spec.id.app),
             budget: engine.budget.of_app(&spec.id.app),
+            place: Place::new(&engine.residency),
+            source,
             id: spec.id,
+            world: spec.world,
             limits: spec.limits,
             reuse: spec.reuse,
             capabilities: spec.capabilities,
             callees: Arc::new(spec.callees),
-            pre,
-        })
+        }
+    }
+
+    /// Links a component as it is done for a call, to tell before the first one whether it
+    /// can be this function.
+    ///
+    /// # Errors
+    /// When it is of another world, or imports what is not there.
+    pub fn check(&self, component: &LoadedComponent) -> Result<(), LinkError> {
+        Linked::new(&self.engine, component, self.world, &self.capabilities).map(drop)
     }
 
     /// The function's name.
@@ -145,13 +149,7 @@ impl Function {
 
     /// The function's world.
     pub fn world(&self) -> World {
-        match self.pre {
-            Pre::Http03(_) => World::Http03,
-            Pre::Http02(_) => World::Http02,
-            Pre::Task(_) => World::Task,
-            Pre::Command03(_) => World::Command03,
-            Pre::Command02(_) => World::Command02,
-        }
+        self.world
     }
 
     /// Calls the function. Must run on a Tokio runtime; the guest begins on the
@@ -173,6 +171,7 @@ impl Function {
         let most = call.limits.body.map_or(own, |body| body.min(own));
         let body = limit_body(body, most, &outcome)?;
         let permit = self.admission.enter(now, deadline, wall).await?;
+        let code = self.code(now, deadline, wall).await?;
         let job = Job {
             request: Request::from_parts(parts, body),
             command: call.command,
@@ -185,13 +184,59 @@ impl Function {
             },
             outcome,
             permit,
+            code,
         };
-        match &self.pre {
-            Pre::Http03(_) => http03::call(self, job).await,
-            Pre::Http02(_) => http02::call(self, job).await,
-            Pre::Task(_) => task::call(self, job).await,
-            Pre::Command03(_) | Pre::Command02(_) => command::call(self, job).await,
+        match self.world {
+            World::Http03 => http03::call(self, job).await,
+            World::Http02 => http02::call(self, job).await,
+            World::Task => task::call(self, job).await,
+            World::Command03 | World::Command02 => command::call(self, job).await,
         }
+    }
+
+    /// The function's code, brought into memory if it is not there. That is waited for
+    /// until the deadline, which is so long after the call's arrival.
+    async fn code(
+        self: &Arc<Self>,
+        now: Instant,
+        deadline: Instant,
+        wall: Duration,
+    ) -> Result<Arc<Linked>, Problem> {
+        if let Some(code) = self.place.get(now) {
+            return Ok(code);
+        }
+        let arriving = self.place.load(|| {
+            let function = Arc::clone(self);
+            async move { function.load().await }
+        });
+        // Boxed: most calls need no room for it.
+        let arriving = Box::pin(tokio::time::timeout_at(deadline.into(), arriving));
+        arriving.await.unwrap_or_else(|_elapsed| {
+            let value = format!("{wall:?}");
+            let detail = format!("the call waited for the function's code for all of its {value}");
+            Err(Problem::limit(Limit::Wall, value, detail))
+        })
+    }
+
+    async fn load(&self) -> Result<Linked, Problem> {
+        let linked = match self.source.fetch().await {
+            Ok(component) => self.link(component).await.map_err(FetchError::from),
+            Err(error) => Err(error),
+        };
+        linked.map_err(|error| {
+            tracing::error!(app = %self.id.app, function = %self.id.function, error, "the function's code cannot be loaded");
+            not_loaded()
+        })
+    }
+
+    async fn link(&self, component: LoadedComponent) -> Result<Linked, LinkError> {
+        let (engine, world) = (Arc::clone(&self.engine), self.world);
+        let capabilities = self.capabilities.clone();
+        let linking = move || {
+            engine.residency.make_room();
+            Linked::new(&engine, &component, world, &capabilities)
+        };
+        self.engine.aside(linking).await
     }
 
     /// Makes an instance as for a call and drops it again, without calling it: what
@@ -199,25 +244,19 @@ impl Function {
     ///
     /// # Errors
     /// The problem, when there is no room for it.
-    pub async fn instantiate_once(&self) -> Result<(), Problem> {
-        let wall = self.limits.wall;
+    pub async fn instantiate_once(self: &Arc<Self>) -> Result<(), Problem> {
+        let (now, wall) = (Instant::now(), self.limits.wall);
+        let code = self.code(now, now + wall, wall).await?;
         let info = CallInfo {
             function: self.id.clone(),
             id: RequestId::new(""),
-            deadline: Instant::now() + wall,
+            deadline: now + wall,
             wall,
             depth: 0,
         };
         let meter = Meter::new(self.limits.cpu);
         let mut store = new_store(self, &info, &meter, |_| ())?;
-        let pre = match &self.pre {
-            Pre::Http03(handler) => handler.instance_pre(),
-            Pre::Http02(handler) => handler.instance_pre(),
-            Pre::Task(pre) => pre.instance_pre(),
-            Pre::Command03(pre) => pre.instance_pre(),
-            Pre::Command02(pre) => pre.instance_pre(),
-        };
-        match pre.instantiate_async(&mut store).await {
+        match code.instance_pre().instantiate_async(&mut store).await {
             Ok(_instance) => Ok(()),
             Err(error) => Err(problem_of(Failure::Guest(error), self, store.data())),
         }
@@ -263,90 +302,13 @@ impl Function {
     pub(crate) fn callees(&self) -> &Arc<Callees> {
         &self.callees
     }
-
-    pub(crate) fn http02(&self) -> Option<&http02::Handler> {
-        match &self.pre {
-            Pre::Http02(handler) => Some(handler),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn http03(&self) -> Option<&http03::Handler> {
-        match &self.pre {
-            Pre::Http03(handler) => Some(handler),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn task(&self) -> Option<&task::TaskPre<Ctx>> {
-        match &self.pre {
-            Pre::Task(pre) => Some(pre),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn command(&self) -> Option<command::CommandPre<'_>> {
-        match &self.pre {
-            Pre::Command02(pre) => Some(command::CommandPre::P2(pre)),
-            Pre::Command03(pre) => Some(command::CommandPre::P3(pre)),
-            _ => None,
-        }
-    }
 }
 
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Function")
             .field("id", &self.id)
-            .field("world", &self.world())
+            .field("world", &self.world)
             .finish_non_exhaustive()
     }
-}
-
-fn choose_world(component: &LoadedComponent, wanted: Option<World>) -> Result<World, LoadError> {
-    let exports = component.interfaces().exports;
-    let worlds = World::among(exports.iter().map(String::as_str));
-    let chosen = match wanted {
-        Some(wanted) => worlds.contains(&wanted).then_some(wanted),
-        None => worlds.first().copied(),
-    };
-    chosen.ok_or_else(|| LoadError::NoWorld {
-        wanted: wanted.map_or_else(
-            || "world that Strand runs".to_owned(),
-            |world| format!("interface of world `{world}`"),
-        ),
-        exports: if exports.is_empty() {
-            "nothing".to_owned()
-        } else {
-            exports.join(", ")
-        },
-    })
-}
-
-fn link(
-    engine: &Engine,
-    component: &LoadedComponent,
-    world: World,
-    spec: &FunctionSpec,
-) -> wasmtime::Result<Pre> {
-    let mut linker = Linker::<Ctx>::new(&engine.wasm);
-    p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    p3::add_to_linker(&mut linker)?;
-    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-    for capability in &spec.capabilities {
-        capability.add_to_linker(&mut linker)?;
-    }
-    let pre = linker.instantiate_pre(&component.0)?;
-    Ok(match world {
-        World::Http03 => Pre::Http03(http03::Handler::new(
-            wasmtime_wasi_http::p3::bindings::ServicePre::new(pre)?,
-        )),
-        World::Http02 => Pre::Http02(http02::Handler::new(
-            wasmtime_wasi_http::p2::bindings::ProxyPre::new(pre)?,
-        )),
-        World::Task => Pre::Task(task::TaskPre::new(pre)?),
-        World::Command03 => Pre::Command03(p3::bindings::CommandPre::new(pre)?),
-        World::Command02 => Pre::Command02(p2::bindings::CommandPre::new(pre)?),
-    })
 }

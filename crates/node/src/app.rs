@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use strand_compiler::{CompileError, Compiler, Inspection, NotWasm, Shape, inspect};
+use strand_compiler::{CompileError, Digest, Inspection, NotWasm, Shape, inspect};
 use strand_directive::{
     ComponentFacts, Diagnostic, Directive, FileKind, Function as FunctionSection, MAX_BYTES,
     Severity, Source, World, check_component, check_files, parse,
 };
-use strand_engine::{Engine, LoadError};
+use strand_engine::LinkError;
 
 use crate::bindings::{Binding, Bindings, Misbinding, misbindings, of_app};
-use crate::files::{FileError, read_file, read_text};
+use crate::files::{FileError, FileId, read_identified, read_text};
 use crate::grants::BackendsError;
 
 /// The name of the file that makes a folder an app.
@@ -123,7 +123,7 @@ pub enum FunctionCause {
     Compile(#[from] CompileError),
     /// It does not fit this node.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Link(#[from] LinkError),
     /// What the function is granted cannot be had.
     #[error("{0}")]
     Backend(String),
@@ -150,12 +150,24 @@ struct Parsed {
     problems: Vec<Diagnostic>,
 }
 
-/// A function's file, read.
+/// A function's file.
 pub(crate) struct Wasm {
     pub(crate) function: String,
     pub(crate) path: PathBuf,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) inspection: Inspection,
+    pub(crate) facts: ComponentFacts,
+    pub(crate) contents: Contents,
+}
+
+/// What is in a function's file.
+pub(crate) enum Contents {
+    /// What was in it when it was read at an earlier start.
+    Known(Digest),
+    /// It was read.
+    Read {
+        bytes: Vec<u8>,
+        /// Its identity, if it is known by that from now on.
+        id: Option<FileId>,
+    },
 }
 
 impl AppDir {
@@ -365,8 +377,8 @@ impl AppDir {
         function: &FunctionSection,
     ) -> Result<Wasm, Unusable> {
         let path = self.wasm_path(name, function);
-        let bytes =
-            read_file(&path, MAX_WASM).map_err(|error| match (&function.source, error) {
+        let (bytes, id) =
+            read_identified(&path, MAX_WASM).map_err(|error| match (&function.source, error) {
                 (Source::Cargo(_), FileError::Io(error))
                     if error.kind() == io::ErrorKind::NotFound =>
                 {
@@ -378,8 +390,8 @@ impl AppDir {
         Ok(Wasm {
             function: name.to_owned(),
             path,
-            bytes,
-            inspection,
+            facts: facts(&inspection),
+            contents: Contents::Read { bytes, id },
         })
     }
 
@@ -418,7 +430,7 @@ impl AppDir {
     }
 
     pub(crate) fn check_component(&self, wasm: &Wasm) -> Vec<Diagnostic> {
-        check_component(&self.directive, &wasm.function, &facts(&wasm.inspection))
+        check_component(&self.directive, &wasm.function, &wasm.facts)
     }
 
     pub(crate) fn invalid(&self, diagnostics: Vec<Diagnostic>) -> AppError {
@@ -495,20 +507,4 @@ pub(crate) fn engine_world(world: World) -> strand_engine::World {
         World::Command03 => strand_engine::World::Command03,
         World::Command02 | World::Module => strand_engine::World::Command02,
     }
-}
-
-/// Compiles a function's file, or takes it from the cache.
-pub(crate) async fn compile(
-    engine: &Engine,
-    compiler: &Compiler,
-    wasm: &Wasm,
-) -> Result<strand_compiler::Loaded, FunctionError> {
-    compiler
-        .load(engine, &wasm.bytes)
-        .await
-        .map_err(|error| FunctionError {
-            function: wasm.function.clone(),
-            path: wasm.path.clone(),
-            cause: error.into(),
-        })
 }

@@ -38,6 +38,7 @@ const MAX_FILE: u64 = MIB;
 /// warm-slots = 128           # places that wait for their last function
 /// keep-resident = "1Mi"      # memory that a place keeps for its next instance
 /// threads = 8                # for guests that need long; as many as there are cores
+/// code = "512Mi"             # compiled code in memory
 ///
 /// [weights]                  # of the time of those threads, by app; 100 unless it is here
 /// reads = 200
@@ -153,11 +154,18 @@ pub struct EngineSection {
     /// Threads for guests that need long; as many as the process may use cores. 1 to 1024.
     #[serde(deserialize_with = "count::<usize, 1, 1024, _, _>")]
     pub threads: Option<usize>,
+    /// Bytes of compiled code in memory, beyond which goes what was not called for longest; an
+    /// eighth of the memory budget, at least 64 MiB. 0 to 64 TiB.
+    #[serde(deserialize_with = "size::<0, VAST, _, _>")]
+    pub code: Option<Size>,
 }
 
 /// Bytes of the memory budget for each instance that there may be, unless the
 /// configuration says: fewer could keep nothing for the next one.
 const BUDGET_OF_INSTANCE: u64 = 1 << 20;
+
+/// Bytes of compiled code that every node has room for, unless the configuration says.
+const LEAST_CODE: u64 = 64 * MIB;
 
 impl EngineSection {
     /// Instances at once, on so much memory.
@@ -183,6 +191,12 @@ impl EngineSection {
             .keep_resident
             .map_or(share.min(most as u64), |size| size.0);
         usize::try_from(kept).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of compiled code in memory: an eighth of the budget, beside it.
+    pub(crate) fn code(&self, budget: u64) -> u64 {
+        self.code
+            .map_or((budget / 8).max(LEAST_CODE), |size| size.0)
     }
 
     /// Threads for guests that need long.

@@ -1,12 +1,18 @@
 //! Files that somebody else names: read whole, but neither without end nor without a
 //! bound, whatever stands there.
 
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+
+/// A file that has not changed for so long cannot have changed without its times saying so:
+/// no file system's clock is coarser.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +47,19 @@ pub enum FileError {
 /// # Errors
 /// When it cannot be opened or read, is no regular file, or is larger.
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    read_identified(path, limit).map(|(bytes, _)| bytes)
+}
+
+/// Reads a file as [`read_file`] does; with its identity, if that is sure to be another one
+/// when the file has changed.
+pub(crate) fn read_identified(
+    path: &Path,
+    limit: u64,
+) -> Result<(Vec<u8>, Option<FileId>), FileError> {
     let file = open(path)?;
     // Of the open file, not of whatever has its name by now.
     let found = file.metadata()?;
+    let opened = SystemTime::now();
     if let Some(special) = special(found.file_type()) {
         return Err(FileError::Special(special));
     }
@@ -56,7 +72,58 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Read::take(&file, limit.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 {
         size if size > limit => too_large(size),
-        _ => Ok(bytes),
+        _ => {
+            let id = FileId::of(&found);
+            let sure = id.is_settled(opened) && id == FileId::of(&file.metadata()?);
+            Ok((bytes, sure.then_some(id)))
+        }
+    }
+}
+
+/// What tells a file from every other one, and from itself before it was changed: its place,
+/// its size and its times, of which nobody can set back that of the last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileId {
+    /// Of a regular file.
+    pub(crate) fn look(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        found.is_file().then(|| Self::of(&found))
+    }
+
+    fn of(file: &Metadata) -> Self {
+        Self {
+            device: file.dev(),
+            inode: file.ino(),
+            size: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+
+    /// That of another file, which is the same but for its number.
+    #[cfg(test)]
+    pub(crate) fn numbered(self, inode: u64) -> Self {
+        Self { inode, ..self }
+    }
+
+    /// Two changes within one tick of the file system's clock leave the same times.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let changed = match (u64::try_from(seconds), u32::try_from(nanoseconds)) {
+            (Ok(seconds), Ok(nanoseconds)) => UNIX_EPOCH + Duration::new(seconds, nanoseconds),
+            // Before 1970.
+            _ => UNIX_EPOCH,
+        };
+        now.duration_since(changed).is_ok_and(|age| age > SETTLED)
     }
 }
 

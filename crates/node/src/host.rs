@@ -8,23 +8,27 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use futures::future::join_all;
+use futures::{StreamExt, TryStreamExt, stream};
 use strand_blobstore::Bucket;
 use strand_compiler::{
-    ChildLimits, CompileError, Compiler, CompilerConfig, KeyError, Loaded, Origin,
-    load_or_create_key,
+    ChildLimits, CompileError, Compiler, CompilerConfig, KeyError, load_or_create_key,
 };
-use strand_directive::{Diagnostic, Function as FunctionSection};
+use strand_directive::{Diagnostic, Function as FunctionSection, World};
 use strand_engine::{
-    Callees, Dispatch, Engine, EngineError, Function, FunctionId, FunctionSpec, Reuse, Settings,
-    Weights, format_bytes,
+    ArtifactKey, Callees, Dispatch, Engine, EngineError, Function, FunctionId, FunctionSpec, Reuse,
+    Settings, Weights, format_bytes,
 };
+use strand_telemetry::Metrics;
 
 use crate::app::{
-    AppDir, AppError, FunctionCause, FunctionError, MAX_WASM, Wasm, ceilings, compile, engine_world,
+    AppDir, AppError, Contents, FunctionCause, FunctionError, MAX_WASM, Unusable, Wasm, ceilings,
+    engine_world,
 };
+use crate::code::{FunctionFile, Maker};
 use crate::config::NodeConfig;
 use crate::grants::{Backends, BackendsError, buckets};
 use crate::registry::Registry;
+use crate::sources::{Known, Sources};
 use crate::state::StateDir;
 
 /// Bytes without which no function of any use runs.
@@ -79,8 +83,9 @@ pub enum HostError {
 
 /// The engine, the compiler and the back ends.
 pub struct Host {
-    engine: Arc<Engine>,
-    compiler: Arc<Compiler>,
+    maker: Arc<Maker>,
+    metrics: Arc<Metrics>,
+    key: ArtifactKey,
     backends: Backends,
     config: NodeConfig,
     state: StateDir,
@@ -90,8 +95,6 @@ pub struct Host {
 pub struct LoadedApp {
     /// Its functions.
     pub registry: Arc<Registry>,
-    /// How many of them had to be compiled.
-    pub compiled: usize,
     /// What is odd about its components and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -119,12 +122,20 @@ impl Host {
             instances: options.config.engine.instances(budget),
             warm_slots: options.config.engine.warm_slots(),
             keep_resident: options.config.engine.keep_resident(budget),
+            code: options.config.engine.code(budget),
         })?;
         let key = load_or_create_key(state.path())?;
-        let compiler = Compiler::new(compiler_config(&options, &state), key)?;
-        Ok(Self {
+        let compiler = Compiler::new(compiler_config(&options, &state), key.clone())?;
+        let metrics = Arc::new(Metrics::new());
+        let maker = Maker {
             engine,
             compiler,
+            counts: metrics.compilations().clone(),
+        };
+        Ok(Self {
+            maker: Arc::new(maker),
+            metrics,
+            key,
             backends: Backends::new(options.config.functions.connections)?,
             config: options.config,
             state,
@@ -133,12 +144,17 @@ impl Host {
 
     /// The engine.
     pub fn engine(&self) -> &Arc<Engine> {
-        &self.engine
+        &self.maker.engine
     }
 
     /// The compiler.
     pub fn compiler(&self) -> &Arc<Compiler> {
-        &self.compiler
+        &self.maker.compiler
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The node's configuration.
@@ -160,23 +176,50 @@ impl Host {
         open_buckets(app, only).map(drop)
     }
 
-    /// Loads an app's functions: those that are named, or all.
+    /// Loads the functions of apps: one and those that it calls, or all. Of files that are
+    /// known nothing but their names is looked at, and no code is in memory yet.
     ///
     /// # Errors
-    /// All problems of all functions that can be told before they are compiled; if there are
-    /// none, all of compiling and linking.
-    pub async fn load(&self, app: &AppDir, only: Option<&str>) -> Result<LoadedApp, AppError> {
+    /// All problems of all functions of an app that can be told before they are compiled; if
+    /// there are none, all of compiling and linking.
+    pub async fn load(
+        &self,
+        apps: &[AppDir],
+        only: Option<&str>,
+    ) -> Result<Vec<LoadedApp>, AppError> {
+        let compiler = &self.maker.compiler;
+        let sources = Sources::open(
+            self.state.sources(),
+            self.key.clone(),
+            compiler.fingerprint(),
+        );
+        let loading = stream::iter(apps).map(|app| self.load_app(&sources, app, only));
+        let loaded = loading.buffered(children()).try_collect().await;
+        // Also if one cannot be loaded: the others need not be read again.
+        sources.save();
+        loaded
+    }
+
+    async fn load_app(
+        &self,
+        sources: &Sources,
+        app: &AppDir,
+        only: Option<&str>,
+    ) -> Result<LoadedApp, AppError> {
+        // There may be thousands, and others on this thread who want to be heard.
+        tokio::task::yield_now().await;
         let registry = Arc::new(Registry::default());
-        let mut failed = Vec::new();
         let mut diagnostics = Vec::new();
         let mut files = Vec::new();
         for (name, section) in app.wanted(only) {
             let most = &self.config.ceilings;
             diagnostics.extend(ceilings::check(most, app.directive(), name, section));
-            match app.read_wasm(name, section) {
+            match self.look_at(sources, app, name, section) {
                 Ok(wasm) => {
                     diagnostics.extend(app.check_component(&wasm));
-                    files.push((wasm, section));
+                    // One without a world has its diagnostic.
+                    let world = World::choose(section.world, &wasm.facts.worlds);
+                    files.extend(world.map(|world| (wasm, world, section)));
                 }
                 Err(unusable) => diagnostics.push(app.unusable(name, section, &unusable)),
             }
@@ -187,78 +230,150 @@ impl Host {
             return Err(app.invalid(diagnostics));
         }
         let buckets = open_buckets(app, only)?;
-        let loaded = join_all(
-            files
-                .iter()
-                .map(|(wasm, _)| compile(&self.engine, &self.compiler, wasm)),
-        )
-        .await;
-        let mut functions = Vec::new();
-        let mut compiled = 0;
-        for ((wasm, section), loaded) in files.iter().zip(loaded) {
-            let function = loaded.and_then(|loaded| {
-                compiled += usize::from(loaded.origin != Origin::Cache);
-                self.function(app, wasm, section, &loaded, &buckets, &registry)
-            });
+        let app = Loading {
+            app,
+            sources,
+            buckets,
+            registry,
+        };
+        let functions = files
+            .into_iter()
+            .map(|(wasm, world, section)| self.function(&app, wasm, world, section));
+        let mut made = Vec::new();
+        let mut failed = Vec::new();
+        for function in join_all(functions).await {
             match function {
-                Ok(function) => functions.push(Arc::new(function)),
+                Ok(function) => made.push(function),
                 Err(error) => failed.push(error),
             }
         }
         if !failed.is_empty() {
             return Err(AppError::Functions(failed));
         }
-        registry.fill(functions);
+        app.registry.fill(made);
         Ok(LoadedApp {
-            registry,
-            compiled,
+            registry: app.registry,
             warnings: diagnostics,
         })
     }
 
-    fn function(
+    /// A function's file: read, unless it is known to be one of its world, and its code is
+    /// there.
+    fn look_at(
         &self,
+        sources: &Sources,
         app: &AppDir,
-        wasm: &Wasm,
+        name: &str,
         section: &FunctionSection,
-        loaded: &Loaded,
-        buckets: &BTreeMap<String, Bucket>,
-        registry: &Arc<Registry>,
-    ) -> Result<Function, FunctionError> {
+    ) -> Result<Wasm, Unusable> {
+        let path = app.wasm_path(name, section);
+        let is_usable = |known: &Known| {
+            World::choose(section.world, &known.facts.worlds) == Some(known.world)
+                && self.maker.compiler.has(&known.digest)
+        };
+        match sources.find(&path).filter(is_usable) {
+            Some(known) => Ok(Wasm {
+                function: name.to_owned(),
+                path,
+                facts: known.facts,
+                contents: Contents::Known(known.digest),
+            }),
+            None => app.read_wasm(name, section),
+        }
+    }
+
+    /// Makes a function of its file. What was read is compiled and linked, so that what
+    /// cannot run is told now, but it does not stay in memory.
+    async fn function(
+        &self,
+        loading: &Loading<'_>,
+        wasm: Wasm,
+        world: World,
+        section: &FunctionSection,
+    ) -> Result<Arc<Function>, FunctionError> {
         let fail = |cause| FunctionError {
             function: wasm.function.clone(),
             path: wasm.path.clone(),
             cause,
         };
-        let id = FunctionId {
-            app: app.directive().name.as_str().into(),
-            function: wasm.function.as_str().into(),
-        };
-        let capabilities = self
-            .backends
-            .capabilities(section, buckets, &self.engine.budget().of_app(&id.app))
+        let spec = self
+            .spec(loading, &wasm.function, world, section)
             .map_err(|error| fail(FunctionCause::Backend(error.to_string())))?;
-        let dispatch: Weak<dyn Dispatch> = Arc::downgrade(registry) as Weak<dyn Dispatch>;
-        let spec = FunctionSpec {
-            id,
-            world: section.world.map(engine_world),
+        let (digest, read) = match wasm.contents {
+            Contents::Known(digest) => {
+                self.maker.counts.cached.inc();
+                (digest, None)
+            }
+            Contents::Read { bytes, id } => {
+                let loaded = self.maker.load(&bytes).await;
+                let loaded = loaded.map_err(|error| fail(error.into()))?;
+                (loaded.digest, Some((loaded.component, id)))
+            }
+        };
+        let file = FunctionFile {
+            maker: Arc::clone(&self.maker),
+            path: wasm.path.clone(),
+            digest,
+        };
+        let function = Function::new(self.engine(), Arc::new(file), spec);
+        if let Some((component, id)) = read {
+            let checked = function.check(&component);
+            checked.map_err(|error| fail(error.into()))?;
+            let known = Known {
+                digest,
+                world,
+                facts: wasm.facts,
+            };
+            if let Some(id) = id {
+                loading.sources.learn(id, known);
+            }
+        }
+        Ok(Arc::new(function))
+    }
+
+    fn spec(
+        &self,
+        loading: &Loading<'_>,
+        name: &str,
+        world: World,
+        section: &FunctionSection,
+    ) -> Result<FunctionSpec, BackendsError> {
+        let app = &loading.app.directive().name;
+        let dispatch: Weak<dyn Dispatch> = Arc::downgrade(&loading.registry) as Weak<dyn Dispatch>;
+        Ok(FunctionSpec {
+            id: FunctionId {
+                app: app.as_str().into(),
+                function: name.into(),
+            },
+            world: engine_world(world),
             limits: self.config.functions.with(&section.limits),
             reuse: Reuse {
                 requests: section.instance.reuse,
                 concurrency: section.instance.concurrency,
             },
             weights: Weights {
-                app: self.config.weight(&app.directive().name),
+                app: self.config.weight(app),
                 function: section.weight,
             },
-            capabilities,
+            capabilities: self.backends.capabilities(
+                section,
+                &loading.buckets,
+                &self.engine().budget().of_app(app),
+            )?,
             callees: Callees {
                 granted: section.grants.functions.clone(),
                 dispatch,
             },
-        };
-        Function::new(&self.engine, &loaded.component, spec).map_err(|error| fail(error.into()))
+        })
     }
+}
+
+/// An app that is being loaded.
+struct Loading<'a> {
+    app: &'a AppDir,
+    sources: &'a Sources,
+    buckets: BTreeMap<String, Bucket>,
+    registry: Arc<Registry>,
 }
 
 fn open_buckets(app: &AppDir, only: Option<&str>) -> Result<BTreeMap<String, Bucket>, AppError> {
@@ -282,8 +397,13 @@ fn compiler_config(options: &HostOptions, state: &StateDir) -> CompilerConfig {
         wall: section.wall.0,
         source: MAX_WASM,
         code: 256 << 20,
-        children: std::thread::available_parallelism().map_or(1, usize::from),
+        children: children(),
         cache: state.artifacts(),
         cache_size: section.cache.0,
     }
+}
+
+/// Compilers that run at once.
+fn children() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -3,6 +3,7 @@
 
 mod app;
 mod bindings;
+mod code;
 mod config;
 mod cores;
 mod files;
@@ -12,6 +13,7 @@ mod memory;
 mod once;
 mod registry;
 mod serve;
+mod sources;
 mod state;
 mod tls;
 mod trim;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use strand_admin::{
     Admin, AppStatus, FunctionLimits, FunctionStatus, MemoryStatus, State, Status, TokenError,
 };
-use strand_engine::{Allocation, Dispatch, Engine};
+use strand_engine::{Allocation, Dispatch, Engine, give_back_free_pages};
 use strand_gateway::{AppRoutes, Drained, Gateway, RoutingError, RoutingTable, Tls};
 use strand_telemetry::{AccessLog, Metrics, Reading, Telemetry};
 use tokio::runtime::Handle;
@@ -83,7 +83,7 @@ impl Node {
         if let Err(error) = strand_gateway::raise_descriptor_limit() {
             tracing::warn!(%error, "the limit of descriptors stays as low as it is");
         }
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::clone(host.metrics());
         watch_engine(&metrics, host.engine());
         let writer = telemetry.writer.clone();
         metrics.watch(Reading::LogLinesDropped, move || writer.dropped());
@@ -174,38 +174,30 @@ impl Node {
         }
     }
 
-    /// Loads an app.
+    /// Loads apps.
     ///
     /// # Errors
-    /// All problems of all its functions.
-    pub async fn load(&self, app: &AppDir) -> Result<LoadedApp, AppError> {
-        let loaded = self.host.load(app, None).await;
-        let compilations = self.metrics.compilations();
-        match &loaded {
-            Ok(loaded) => {
-                let functions = loaded.registry.iter().count();
-                compilations.compiled.inc_by(loaded.compiled as u64);
-                compilations
-                    .cached
-                    .inc_by((functions - loaded.compiled) as u64);
-                let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-                apps.push(app_status(app, loaded));
-            }
-            Err(_) => {
-                compilations.failed.inc();
-            }
-        }
-        loaded
+    /// All problems of all functions of an app.
+    pub async fn load(&self, apps: &[AppDir]) -> Result<Vec<LoadedApp>, AppError> {
+        let loaded = self.host.load(apps, None).await?;
+        let statuses = apps
+            .iter()
+            .zip(&loaded)
+            .map(|(app, loaded)| app_status(app, loaded));
+        let mut told = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        told.extend(statuses);
+        drop(told);
+        Ok(loaded)
     }
 
     /// Serves loaded apps until `shutdown`, then drains. `ready` is called when
-    /// requests are about to be accepted.
+    /// requests are about to be accepted. What is only needed to load apps is gone by then.
     ///
     /// # Errors
     /// When it cannot start, for example because two apps would take the same requests.
     pub async fn serve(
         &self,
-        apps: &[(AppDir, LoadedApp)],
+        apps: Vec<(AppDir, LoadedApp)>,
         listener: TcpListener,
         shutdown: CancellationToken,
         ready: impl FnOnce(),
@@ -217,7 +209,7 @@ impl Node {
             routes: &app.directive().routes,
         });
         let routes = RoutingTable::new(routes, &self.metrics)?;
-        let dispatch: Arc<dyn Dispatch> = match apps {
+        let dispatch: Arc<dyn Dispatch> = match &*apps {
             [(_, loaded)] => Arc::clone(&loaded.registry) as Arc<dyn Dispatch>,
             several => {
                 let named = several
@@ -226,6 +218,9 @@ impl Node {
                 Arc::new(Apps::new(named))
             }
         };
+        drop(apps);
+        // Reading thousands of Directives leaves much behind that nobody uses any more.
+        give_back_free_pages();
         let cores = Cores::start().map_err(ServeError::Cores)?;
         watch_tasks(&self.metrics, cores.handles().to_vec());
         let mut gateway = Gateway::new(
@@ -246,7 +241,7 @@ impl Node {
             state.send_replace(State::Draining);
         });
         let mut watching = JoinSet::new();
-        watching.spawn(trim::watch(Arc::clone(self.host.engine().budget())));
+        watching.spawn(trim::watch(Arc::clone(self.host.engine())));
         if let Some(certificates) = &self.certificates {
             watching.spawn(Arc::clone(certificates).watch());
         }
@@ -276,8 +271,15 @@ fn watch_engine(metrics: &Metrics, engine: &Arc<Engine>) {
         move || budget.limit()
     });
     metrics.watch(Reading::MemoryUsed, move || budget.used());
-    let engine = Arc::clone(engine);
-    metrics.watch(Reading::InstancesLive, move || engine.live_instances());
+    let watch = |reading, read: fn(&Engine) -> u64| {
+        let engine = Arc::clone(engine);
+        metrics.watch(reading, move || read(&engine));
+    };
+    watch(Reading::InstancesLive, Engine::live_instances);
+    watch(Reading::CodeBytes, |engine| engine.code().bytes);
+    watch(Reading::CodeLimit, |engine| engine.code().limit);
+    watch(Reading::CodeLoads, |engine| engine.code().loads);
+    watch(Reading::FunctionsLoaded, |engine| engine.code().functions);
 }
 
 fn app_status(app: &AppDir, loaded: &LoadedApp) -> AppStatus {

@@ -63,6 +63,11 @@ impl StateDir {
     pub fn artifacts(&self) -> PathBuf {
         self.0.join("artifacts")
     }
+
+    /// Where it stands what is known of functions' files.
+    pub(crate) fn sources(&self) -> PathBuf {
+        self.0.join("sources")
+    }
 }
 
 /// Tells of the file that stands where a folder, or one around it, is to be made.

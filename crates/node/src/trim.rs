@@ -1,4 +1,5 @@
-//! Gives memory back to the system when much less of it is used than was.
+//! Gives memory back: code beyond its limit, when the calls that kept it are gone, and to the
+//! system what the allocator keeps when much less is used than was.
 //!
 //! What requests held is counted in the memory budget while they hold it. When they are
 //! gone the budget gives it to others, so the allocator must not keep it.
@@ -6,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use strand_engine::{MemoryBudget, give_back_free_pages};
+use strand_engine::{Engine, give_back_free_pages};
 
 /// How often the use is looked at. Between a flood and the look after it, what the one
 /// before held is there twice.
@@ -38,11 +39,16 @@ impl Ebb {
     }
 }
 
-/// Watches a budget for ever.
-pub(crate) async fn watch(budget: Arc<MemoryBudget>) {
+/// Watches an engine for ever.
+pub(crate) async fn watch(engine: Arc<Engine>) {
+    let budget = Arc::clone(engine.budget());
     let mut ebb = Ebb::default();
     loop {
         tokio::time::sleep(INTERVAL).await;
+        if engine.has_too_much_code() {
+            let unloading = Arc::clone(&engine);
+            engine.aside(move || unloading.unload_code()).await;
+        }
         if ebb.has_come(budget.take_peak(), budget.used()) {
             // It takes its time. A panic there would be reported, and the next one may do.
             let _ = tokio::task::spawn_blocking(give_back_free_pages).await;

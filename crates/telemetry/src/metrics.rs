@@ -100,6 +100,14 @@ pub enum Reading {
     MemoryUsed,
     /// Bytes of the node's memory budget.
     MemoryLimit,
+    /// Bytes of compiled code in memory.
+    CodeBytes,
+    /// The limit of that.
+    CodeLimit,
+    /// How often a function's code came into memory so far.
+    CodeLoads,
+    /// Functions whose code is in memory.
+    FunctionsLoaded,
     /// Log lines dropped so far.
     LogLinesDropped,
 }
@@ -347,21 +355,45 @@ impl Collector for Watched {
                 "Bytes of the memory budget",
                 Some(Unit::Bytes),
             ),
+            Reading::CodeBytes => (
+                "code",
+                "Bytes of compiled code in memory",
+                Some(Unit::Bytes),
+            ),
+            Reading::CodeLimit => (
+                "code_limit",
+                "Bytes of compiled code beyond which what is not used goes",
+                Some(Unit::Bytes),
+            ),
+            Reading::FunctionsLoaded => (
+                "functions_loaded",
+                "Functions whose code is in memory",
+                None,
+            ),
+            Reading::CodeLoads => {
+                let help = "How often a function's code came into memory";
+                return counter(encoder, "code_loads", help, value);
+            }
             Reading::LogLinesDropped => {
-                let counter = ConstCounter::new(value);
-                let metric = encoder.encode_descriptor(
-                    "log_lines_dropped",
-                    "Log lines dropped because their reader is too slow",
-                    None,
-                    counter.metric_type(),
-                )?;
-                return counter.encode(metric);
+                let help = "Log lines dropped because their reader is too slow";
+                return counter(encoder, "log_lines_dropped", help, value);
             }
         };
         let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         let metric = encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?;
         gauge.encode(metric)
     }
+}
+
+fn counter(
+    mut encoder: DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), fmt::Error> {
+    let counter = ConstCounter::new(value);
+    let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+    counter.encode(metric)
 }
 
 #[cfg(test)]
@@ -393,6 +425,8 @@ mod tests {
         metrics.compilations().cached.inc();
         metrics.watch(Reading::MemoryUsed, || 7);
         metrics.watch(Reading::LogLinesDropped, || 8);
+        metrics.watch(Reading::CodeBytes, || 9);
+        metrics.watch(Reading::CodeLoads, || 10);
         let text = metrics.render().unwrap();
         let labels = r#"app="app",function="simulate",route="/reads""#;
         for line in [
@@ -412,6 +446,8 @@ mod tests {
             r#"strand_compilations_total{result="cached"} 1"#.to_owned(),
             "strand_memory_used_bytes 7".to_owned(),
             "strand_log_lines_dropped_total 8".to_owned(),
+            "strand_code_bytes 9".to_owned(),
+            "strand_code_loads_total 10".to_owned(),
         ] {
             assert!(
                 text.lines().any(|each| each == line),

@@ -66,16 +66,17 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
 }
 
 async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: oneshot::Sender<Head>) {
-    let Some(pre) = function.command() else {
-        return;
-    };
     let Job {
         request,
         command,
         info,
         outcome,
         permit: _permit,
+        code,
     } = job;
+    let Some(pre) = code.command() else {
+        return;
+    };
     let deadline = info.deadline;
     let (writer, mut body) = stdout(function.limits().output, &outcome);
     let store = new_store(&function, &info, &meter, |builder| {

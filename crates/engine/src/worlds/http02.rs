@@ -16,6 +16,7 @@ use crate::call::Body;
 use crate::cell::{new_store, problem_of, run};
 use crate::ctx::Ctx;
 use crate::function::{Function, Job};
+use crate::link::Linked;
 use crate::meter::Meter;
 use crate::outcome::PanicGuard;
 use crate::problem::Problem;
@@ -70,19 +71,19 @@ impl Handler {
     }
 
     /// Keeps an instance, and has it dropped if nobody takes it.
-    fn keep(&self, function: &Arc<Function>, instance: Instance) {
+    fn keep(&self, code: &Arc<Linked>, instance: Instance) {
         let mut pool = self.pool();
         let since = Instant::now();
         pool.idle.push(Idle { instance, since });
         if !std::mem::replace(&mut pool.swept, true) {
-            let function = Arc::downgrade(function);
+            let code = Arc::downgrade(code);
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(IDLE).await;
-                    let Some(function) = function.upgrade() else {
+                    let Some(code) = code.upgrade() else {
                         return;
                     };
-                    let Some(handler) = function.http02() else {
+                    let Some(handler) = code.http02() else {
                         return;
                     };
                     if handler.drop_expired() {
@@ -114,7 +115,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     let outcome = Arc::clone(&job.outcome);
     let is_head = job.request.method() == Method::HEAD;
     let deadline = job.info.deadline;
-    let Some(handler) = function.http02() else {
+    let Some(handler) = job.code.http02() else {
         return Err(Problem::host_fault("the function is of another world"));
     };
     let idle = handler.take_idle();
@@ -138,16 +139,17 @@ async fn serve(
     meter: Arc<Meter>,
     head: oneshot::Sender<Head>,
 ) {
-    let Some(handler) = function.http02() else {
-        return;
-    };
     let Job {
         request,
         info,
         outcome,
         permit,
+        code,
         ..
     } = job;
+    let Some(handler) = code.http02() else {
+        return;
+    };
     let deadline = info.deadline;
     let (mut store, mut proxy, served) = match idle {
         Some(Instance {
@@ -197,7 +199,7 @@ async fn serve(
                     proxy,
                     served: served + 1,
                 };
-                handler.keep(&function, instance);
+                handler.keep(&code, instance);
             }
         }
         Ok(()) => {}

@@ -27,6 +27,7 @@ use crate::call::Body;
 use crate::cell::{Failure, new_store, problem_of};
 use crate::ctx::{CallInfo, Ctx};
 use crate::function::{Function, Job, Reuse};
+use crate::link::Linked;
 use crate::meter::Meter;
 use crate::outcome::{AbortOnDrop, AnswerBody};
 use crate::problem::Problem;
@@ -87,10 +88,24 @@ impl Handler {
     fn close(&self, instance: &Arc<Instance>) {
         self.open().retain(|other| !Arc::ptr_eq(other, instance));
     }
+
+    /// Instances that only wait for their next request.
+    pub(crate) fn waiting(&self) -> usize {
+        let open = self.open();
+        open.iter().filter(|instance| instance.is_waiting()).count()
+    }
+
+    /// Has those end that only wait for their next request.
+    pub(crate) fn dismiss(&self) {
+        for instance in &*self.open() {
+            instance.dismiss();
+        }
+    }
 }
 
 pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<Body>, Problem> {
-    let Some(handler) = function.http03() else {
+    let code = job.code;
+    let Some(handler) = code.http03() else {
         return Err(Problem::host_fault("the function is of another world"));
     };
     let reuse = function.reuse();
@@ -106,11 +121,11 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
         permit: job.permit,
     });
     let seat = if reuse.requests == 1 {
-        start(function, handler, reuse, *request)
+        start(function, &code, handler, reuse, *request)
     } else {
         handler
             .seat(request)
-            .unwrap_or_else(|request| start(function, handler, reuse, *request))
+            .unwrap_or_else(|request| start(function, &code, handler, reuse, *request))
     };
     // An instance that serves others, too, goes on: its guest hears that nobody takes
     // the answer any more.
@@ -133,7 +148,13 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
 }
 
 /// Starts an instance with its first request.
-fn start(function: &Arc<Function>, handler: &Handler, reuse: Reuse, first: Accepted) -> Seat {
+fn start(
+    function: &Arc<Function>,
+    code: &Arc<Linked>,
+    handler: &Handler,
+    reuse: Reuse,
+    first: Accepted,
+) -> Seat {
     let info = first.info.clone();
     let meter = Meter::new(function.limits().cpu);
     let (instance, seat) = Instance::new(reuse, Arc::clone(&meter), first);
@@ -142,6 +163,7 @@ fn start(function: &Arc<Function>, handler: &Handler, reuse: Reuse, first: Accep
     }
     let working = work(
         Arc::clone(function),
+        Arc::clone(code),
         Arc::clone(&instance),
         Arc::clone(&meter),
         info,
@@ -167,8 +189,14 @@ impl Drop for Farewell<'_> {
 }
 
 /// An instance's life.
-async fn work(function: Arc<Function>, instance: Arc<Instance>, meter: Arc<Meter>, info: CallInfo) {
-    let Some(handler) = function.http03() else {
+async fn work(
+    function: Arc<Function>,
+    code: Arc<Linked>,
+    instance: Arc<Instance>,
+    meter: Arc<Meter>,
+    info: CallInfo,
+) {
+    let Some(handler) = code.http03() else {
         return;
     };
     let mut store = match new_store(&function, &info, &meter, |_| ()) {

@@ -76,14 +76,15 @@ impl http_body::Body for Held {
 }
 
 async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: oneshot::Sender<Head>) {
-    let Some(pre) = function.task() else { return };
     let Job {
         request,
         info,
         outcome,
         permit: _permit,
+        code,
         ..
     } = job;
+    let Some(pre) = code.task() else { return };
     let deadline = info.deadline;
     let mut store = match new_store(&function, &info, &meter, |_| ()) {
         Ok(store) => store,

@@ -15,6 +15,7 @@ fn the_documented_file_is_read() {
         [engine]
         warm-slots = 3
         threads = 8
+        code = "96Mi"
         [weights]
         reads = 200
         [functions]
@@ -55,6 +56,9 @@ fn the_documented_file_is_read() {
         let found = (default.instances(budget), default.keep_resident(budget));
         assert_eq!(found, (instances, kept), "{budget}");
     }
+    assert_eq!(config.engine.code(1 << 40), 96 << 20);
+    assert_eq!(default.code(16 << 30), 2 << 30);
+    assert_eq!(default.code(16 << 20), 64 << 20);
     let few = EngineSection {
         instances: Some(4),
         keep_resident: Some(Size(3 << 20)),
@@ -107,8 +111,9 @@ const COUNTS: [(&str, &str, i64, i64); 13] = [
     ("gateway", "header-fields", 10, 10_000),
     ("gateway", "body-rate", 0, 1 << 30),
 ];
-const SIZES: [(&str, &str, &str, &str); 10] = [
+const SIZES: [(&str, &str, &str, &str); 11] = [
     ("", "memory", "16Mi", "65536Gi"),
+    ("engine", "code", "0", "65536Gi"),
     ("engine", "keep-resident", "0", "64Mi"),
     ("ceilings", "memory", "64Ki", "4Gi"),
     ("ceilings", "body", "0", "64Gi"),

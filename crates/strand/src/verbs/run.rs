@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use futures::TryStreamExt;
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
@@ -45,7 +45,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         .enable_all()
         .build()?;
     let code = runtime.block_on(async {
-        let loaded = host.load(&app, Some(&args.function)).await?;
+        let loaded = host
+            .load(std::slice::from_ref(&app), Some(&args.function))
+            .await?;
+        let loaded = loaded.first().context("one app gives one")?;
         let function = FunctionId {
             app: directive.name.as_str().into(),
             function: args.function.as_str().into(),

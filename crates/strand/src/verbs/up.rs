@@ -1,6 +1,10 @@
 //! `strand up`.
 
+use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use strand_node::{AppDir, CertificateFiles, Certificates, LoadedApp, Node, NodeConfig, listen};
@@ -11,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::build::build_functions;
 use crate::cli::UpArgs;
 use crate::report;
+
+/// Threads that read apps.
+const READERS: usize = 8;
 
 pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
     let telemetry = strand_telemetry::init(Format::Auto, "info")?;
@@ -75,7 +82,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
                 report::status("Draining", "requests in flight; Ctrl-C again ends at once");
             }
         });
-        let drained = node.serve(&loaded, listener, shutdown, ready).await?;
+        let drained = node.serve(loaded, listener, shutdown, ready).await?;
         if drained.cut > 0 {
             report::status(
                 "Cut",
@@ -103,19 +110,18 @@ fn read_config(args: &UpArgs) -> Result<NodeConfig> {
 
 /// Reads the apps, and looks whether they can be told apart.
 fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
-    let mut apps: Vec<AppDir> = Vec::with_capacity(args.dirs.len());
-    for dir in &args.dirs {
-        let app = super::read_app(dir, &args.node)?;
-        let name = &app.directive().name;
-        if let Some(other) = apps.iter().find(|other| other.directive().name == *name) {
+    let apps = read_each(args).into_iter().collect::<Result<Vec<_>>>()?;
+    let mut named = HashMap::with_capacity(apps.len());
+    for app in &apps {
+        let name = app.directive().name.as_str();
+        if let Some(other) = named.insert(name, app.dir()) {
             bail!(
                 "the apps in {} and {} are both named `{name}`; change `metadata.name` of one",
-                other.dir().display(),
+                other.display(),
                 app.dir().display()
             );
         }
-        report::warnings(&app, app.warnings());
-        apps.push(app);
+        report::warnings(app, app.warnings());
     }
     let names: Vec<_> = apps
         .iter()
@@ -136,13 +142,32 @@ fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
     Ok(apps)
 }
 
-/// Loads the apps, one after the other.
+/// Reads the apps in their order, several at once: where there are thousands, most of the
+/// time goes by with waiting for the disk.
+fn read_each(args: &UpArgs) -> Vec<Result<AppDir>> {
+    let read = |dir: &PathBuf| super::read_app(dir, &args.node);
+    let share = args.dirs.len().div_ceil(READERS);
+    if share <= 1 {
+        return args.dirs.iter().map(read).collect();
+    }
+    thread::scope(|scope| {
+        let readers: Vec<_> = args
+            .dirs
+            .chunks(share)
+            .map(|dirs| scope.spawn(move || dirs.iter().map(read).collect::<Vec<_>>()))
+            .collect();
+        readers
+            .into_iter()
+            .flat_map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
 async fn load(node: &Node, apps: Vec<AppDir>) -> Result<Vec<(AppDir, LoadedApp)>> {
-    let mut loaded = Vec::with_capacity(apps.len());
-    for app in apps {
-        let functions = node.load(&app).await?;
-        report::warnings(&app, &functions.warnings);
-        loaded.push((app, functions));
+    let loaded = node.load(&apps).await?;
+    let loaded: Vec<_> = apps.into_iter().zip(loaded).collect();
+    for (app, functions) in &loaded {
+        report::warnings(app, &functions.warnings);
     }
     Ok(loaded)
 }

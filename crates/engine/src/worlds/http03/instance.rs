@@ -61,6 +61,10 @@ struct State {
 }
 
 impl State {
+    fn is_waiting(&self) -> bool {
+        !self.closed && self.live.is_empty() && self.inbox.is_empty()
+    }
+
     /// Takes a request off the list.
     fn remove(&mut self, index: usize, reuse: Reuse) {
         let live = self.live.swap_remove(index);
@@ -218,6 +222,21 @@ impl Instance {
         !self.state().closed
     }
 
+    /// Whether all that it does is to wait for its next request.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.state().is_waiting()
+    }
+
+    /// Has it take no more requests if it only waits for the next one.
+    pub(super) fn dismiss(&self) {
+        let mut state = self.state();
+        if state.is_waiting() {
+            state.closed = true;
+            drop(state);
+            self.arrived.notify_one();
+        }
+    }
+
     pub(super) fn set_abort_handle(&self, abort: AbortHandle) {
         // Set once, by whoever started the instance.
         let _ = self.abort.set(abort);
@@ -333,5 +352,68 @@ impl Instance {
         for (outcome, _head) in &live {
             outcome.fail(problem.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+    use crate::admission::Admission;
+    use crate::call::{FunctionId, RequestId};
+    use crate::limits::Limits;
+
+    const REUSE: Reuse = Reuse {
+        requests: 9,
+        concurrency: 9,
+    };
+    const WALL: Duration = Duration::from_secs(60);
+
+    /// An instance with its first request, which has taken it.
+    async fn instance() -> (Arc<Instance>, Seat, Arc<Outcome>, u32) {
+        let deadline = Instant::now() + WALL;
+        let admission = Admission::new(&Limits::default());
+        let outcome = Outcome::new();
+        let first = Accepted {
+            request: Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync()),
+            info: CallInfo {
+                function: FunctionId {
+                    app: "app".into(),
+                    function: "function".into(),
+                },
+                id: RequestId::new("id"),
+                deadline,
+                wall: WALL,
+                depth: 0,
+            },
+            head: oneshot::channel().0,
+            outcome: Arc::downgrade(&outcome),
+            permit: admission.enter(Instant::now(), deadline, WALL).await.expect("a place"),
+        };
+        let (instance, seat) = Instance::new(REUSE, Meter::new(WALL), first);
+        let taken = instance.next(WALL).await.expect("the first one");
+        (instance, seat, outcome, taken.id)
+    }
+
+    #[tokio::test]
+    async fn one_that_waits_for_its_next_request_can_be_sent_away() {
+        let (instance, seat, _outcome, id) = instance().await;
+        let works = |instance: &Instance| {
+            instance.dismiss();
+            instance.is_open() && !instance.is_waiting()
+        };
+        assert!(works(&instance), "on a request");
+        instance.answer(id, Err(String::new()));
+        assert!(
+            works(&instance),
+            "for one who has not all of the answer yet"
+        );
+        drop(seat);
+        assert!(instance.is_waiting());
+        let next = instance.next(Duration::MAX);
+        instance.dismiss();
+        assert!(next.await.is_none(), "it hears of it");
+        assert!(!instance.is_open());
     }
 }

@@ -1,0 +1,233 @@
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use super::*;
+use crate::problem::Kind;
+
+/// Code of some bytes, some holders of which only wait.
+struct Fake {
+    charge: Charge,
+    waiting: AtomicUsize,
+    dismissed: Arc<AtomicUsize>,
+}
+
+impl Code for Fake {
+    fn bytes(&self) -> u64 {
+        self.charge.bytes()
+    }
+
+    fn waiting(&self) -> usize {
+        self.waiting.load(SeqCst)
+    }
+
+    fn dismiss(&self) {
+        self.dismissed.fetch_add(1, SeqCst);
+    }
+}
+
+/// A function's place with what is told of its code.
+struct Function {
+    place: Arc<Place<Fake>>,
+    residency: Arc<Residency>,
+    bytes: u64,
+    dismissed: Arc<AtomicUsize>,
+}
+
+impl Function {
+    fn new(residency: &Arc<Residency>, bytes: u64) -> Self {
+        Self {
+            place: Place::new(residency),
+            residency: Arc::clone(residency),
+            bytes,
+            dismissed: Arc::default(),
+        }
+    }
+
+    /// What a call does: the code, loaded if it is not there.
+    async fn call(&self) -> Arc<Fake> {
+        if let Some(code) = self.place.get(Instant::now()) {
+            return code;
+        }
+        let (residency, bytes) = (Arc::clone(&self.residency), self.bytes);
+        let dismissed = Arc::clone(&self.dismissed);
+        let load = || async move {
+            let charge = residency.charge(bytes);
+            residency.make_room();
+            Ok(Fake {
+                charge,
+                waiting: AtomicUsize::new(0),
+                dismissed,
+            })
+        };
+        self.place.load(load).await.expect("loads")
+    }
+
+    /// As if it had been called so many milliseconds after the start, and never since.
+    fn used_at(&self, millisecond: u64) {
+        self.place.used.store(millisecond, Relaxed);
+    }
+
+    fn is_loaded(&self) -> bool {
+        self.place.is_loaded()
+    }
+}
+
+/// Which of them are loaded.
+fn loaded<const N: usize>(functions: &[Function; N]) -> [bool; N] {
+    std::array::from_fn(|index| functions[index].is_loaded())
+}
+
+#[tokio::test]
+async fn what_was_not_called_for_longest_makes_room() {
+    let residency = Residency::new(30);
+    let functions = [10, 10, 10, 10, 15].map(|bytes| Function::new(&residency, bytes));
+    let [a, b, c, d, e] = &functions;
+    for (function, at) in [(a, 3), (b, 1), (c, 2)] {
+        function.call().await;
+        function.used_at(at);
+    }
+    assert_eq!(residency.in_memory().bytes, 30);
+    assert_eq!(loaded(&functions), [true, true, true, false, false]);
+    d.call().await;
+    d.used_at(4);
+    assert_eq!(loaded(&functions), [true, false, true, true, false]);
+    // Its call makes the oldest one the newest.
+    a.place
+        .get(residency.began + Duration::from_millis(5))
+        .expect("is there");
+    e.call().await;
+    assert_eq!(loaded(&functions), [true, false, false, false, true]);
+    let seen = residency.in_memory();
+    assert_eq!((seen.bytes, seen.functions, seen.loads), (25, 2, 5));
+}
+
+#[tokio::test]
+async fn what_runs_stays() {
+    let residency = Residency::new(20);
+    let functions = [10, 10, 10].map(|bytes| Function::new(&residency, bytes));
+    let [a, b, c] = &functions;
+    let running = a.call().await;
+    a.used_at(1);
+    b.call().await;
+    b.used_at(2);
+    c.call().await;
+    assert_eq!(loaded(&functions), [true, false, true]);
+    // And may be too much as long as it runs.
+    let also = c.call().await;
+    c.used_at(3);
+    b.call().await;
+    b.used_at(4);
+    assert_eq!(loaded(&functions), [true, true, true]);
+    assert!(residency.is_over_limit());
+    drop((running, also));
+    residency.make_room();
+    assert_eq!(loaded(&functions), [false, true, true]);
+    assert!(!residency.is_over_limit());
+}
+
+#[tokio::test]
+async fn who_only_waits_for_a_call_does_not_keep_it() {
+    let residency = Residency::new(10);
+    let functions = [10, 10].map(|bytes| Function::new(&residency, bytes));
+    let [a, b] = &functions;
+    let waiting = a.call().await;
+    waiting.waiting.store(1, SeqCst);
+    b.call().await;
+    assert_eq!(loaded(&functions), [false, true]);
+    assert_eq!(a.dismissed.load(SeqCst), 1, "it hears of it");
+    // It counts until it has let go.
+    assert_eq!(residency.in_memory().bytes, 20);
+    drop(waiting);
+    assert_eq!(residency.in_memory().bytes, 10);
+}
+
+#[tokio::test]
+async fn more_than_all_room_runs_alone() {
+    let residency = Residency::new(10);
+    let functions = [11, 4].map(|bytes| Function::new(&residency, bytes));
+    let [large, small] = &functions;
+    small.call().await;
+    large.call().await;
+    assert_eq!(loaded(&functions), [true, false]);
+    small.call().await;
+    assert_eq!(loaded(&functions), [false, true]);
+}
+
+#[tokio::test]
+async fn a_function_that_is_gone_takes_its_code_along() {
+    let residency = Residency::new(100);
+    let function = Function::new(&residency, 10);
+    function.call().await;
+    drop(function);
+    assert_eq!(residency.in_memory().bytes, 0);
+    // And is in nobody's way.
+    let other = Function::new(&residency, 101);
+    other.call().await;
+    residency.make_room();
+    assert_eq!(residency.in_memory().functions, 0);
+}
+
+#[tokio::test]
+async fn calls_at_once_share_one_load() {
+    let residency = Residency::new(100);
+    let place = Place::<Fake>::new(&residency);
+    let loads = Arc::new(AtomicUsize::new(0));
+    let go = Arc::new(Notify::new());
+    let load = || {
+        let (residency, loads) = (Arc::clone(&residency), Arc::clone(&loads));
+        let go = Arc::clone(&go);
+        async move {
+            loads.fetch_add(1, SeqCst);
+            go.notified().await;
+            Ok(Fake {
+                charge: residency.charge(10),
+                waiting: AtomicUsize::new(0),
+                dismissed: Arc::default(),
+            })
+        }
+    };
+    let first = place.load(load);
+    let second = place.load(load);
+    // Who began it need not wait for it.
+    drop(first);
+    go.notify_one();
+    let code = second.await.expect("loads");
+    let third = place.load(load).await.expect("is there");
+    assert!(Arc::ptr_eq(&code, &third));
+    assert_eq!(loads.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_to_all_who_wait_and_tried_again() {
+    let residency = Residency::new(100);
+    let function = Function::new(&residency, 10);
+    let (fail, failing) = oneshot::channel::<()>();
+    let first = function.place.load(|| async {
+        let _ = failing.await;
+        Err(not_loaded())
+    });
+    let second = function
+        .place
+        .load(|| async { unreachable!("one is under way") });
+    fail.send(()).expect("is waited for");
+    for told in [first.await, second.await] {
+        let problem = told.err().expect("fails");
+        assert_eq!(*problem.kind(), Kind::HostFault);
+    }
+    assert!(!function.is_loaded());
+    function.call().await;
+    assert!(function.is_loaded());
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_like_others() {
+    let residency = Residency::new(100);
+    let function = Function::new(&residency, 10);
+    let load = || async { panic!("a fault of ours") };
+    let problem = function.place.load(load).await.err().expect("fails");
+    assert_eq!(*problem.kind(), Kind::HostFault);
+    function.call().await;
+    assert!(function.is_loaded());
+}
