@@ -389,7 +389,10 @@ mod tests {
             },
             head: oneshot::channel().0,
             outcome: Arc::downgrade(&outcome),
-            permit: admission.enter(Instant::now(), deadline, WALL).await.expect("a place"),
+            permit: admission
+                .enter(Instant::now(), deadline, WALL)
+                .await
+                .expect("a place"),
         };
         let (instance, seat) = Instance::new(REUSE, Meter::new(WALL), first);
         let taken = instance.next(WALL).await.expect("the first one");
