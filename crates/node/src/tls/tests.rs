@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // a test that unwraps the wrong thing fails, which is what it is for
+
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
