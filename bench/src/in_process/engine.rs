@@ -11,8 +11,8 @@ use http::Request;
 use http_body_util::{BodyExt, Empty};
 use strand_compiler::{ChildLimits, Compiler, CompilerConfig, load_or_create_key};
 use strand_engine::{
-    Answer, Body, Call, Callees, Capability, CommandLine, Dispatch, Engine, Function, FunctionId,
-    FunctionSpec, Limits, Problem, RequestId, Reuse, Settings, Weights, World,
+    Answer, Body, Call, CallLimits, Callees, Capability, CommandLine, Dispatch, Engine, Function,
+    FunctionId, FunctionSpec, Limits, Problem, RequestId, Reuse, Settings, Weights, World,
 };
 
 use super::{InProcess, Times};
@@ -128,6 +128,7 @@ async fn call(engine: &Engine, function: &Arc<Function>) -> Result<()> {
             command: CommandLine::default(),
             id: RequestId::new("bench"),
             deadline: None,
+            limits: CallLimits::default(),
             depth: 0,
         })
         .await
