@@ -64,6 +64,12 @@ impl Peer {
         }
     }
 
+    /// Whether it may ask for something of `https`: over TLS, or as who took that off
+    /// (RFC 9110, section 7.4).
+    pub(crate) fn may_ask_for_https(&self) -> bool {
+        self.secure || self.trusted
+    }
+
     /// Who sent a request with these fields.
     pub(crate) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
         if !self.trusted {
