@@ -13,6 +13,7 @@ mod limits;
 mod memory;
 mod requests;
 mod rules;
+mod slow;
 mod smuggling;
 mod static_files;
 mod streams;
