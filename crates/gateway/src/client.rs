@@ -145,7 +145,7 @@ fn told<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
 }
 
 /// Takes out what anybody could have written.
-fn strip(headers: &mut HeaderMap) {
+pub(crate) fn strip(headers: &mut HeaderMap) {
     headers.remove(FORWARDED);
     headers.remove(REAL_IP);
     let forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");

@@ -12,6 +12,7 @@ use rand::RngExt as _;
 use rand::rngs::ThreadRng;
 use strand_engine::{Limit, Problem, REQUEST_ID, RequestId, format_bytes};
 
+use crate::client;
 use crate::config::Config;
 
 /// What an HTTP/2 header list adds to the bytes of each field's name and value
@@ -183,11 +184,12 @@ fn is_host(host: &str) -> bool {
 
 /// Takes the fields out of a request's trailers that mean something only before its
 /// body: what frames, routes or authorises it, or tells what the body is (RFC 9110,
-/// section 6.5.1).
+/// section 6.5.1). No proxy says there whom it speaks for.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     for name in CONNECTION_FIELDS.iter().chain(&NOT_IN_TRAILERS) {
         trailers.remove(name);
     }
+    client::strip(trailers);
 }
 
 /// Refuses a body in another coding than `chunked`, and in that one twice. hyper undoes

@@ -199,6 +199,12 @@ fn pseudo_headers() -> Vec<Case> {
             Malformed,
         ),
         case(
+            "https without TLS",
+            "RFC 9110, 7.4: refused, unless it comes from a gateway that is trusted",
+            instead(b":scheme", b"https"),
+            Malformed,
+        ),
+        case(
             "another scheme",
             "RFC 9110, 7.4: what this node does not serve is refused",
             instead(b":scheme", b"ftp"),

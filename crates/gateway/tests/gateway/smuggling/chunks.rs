@@ -232,7 +232,8 @@ fn trailers() -> Vec<Case> {
             trailing(
                 "content-length: 3\r\ntransfer-encoding: chunked\r\nhost: hidden\r\n\
                  connection: x-end\r\nauthorization: x\r\ncontent-encoding: gzip\r\n\
-                 trailer: x-end\r\nte: trailers\r\nx-end: bye\r\n",
+                 trailer: x-end\r\nte: trailers\r\n\
+                 x-forwarded-for: 192.0.2.1\r\nx-end: bye\r\n",
             ),
             with(&["x-end"]),
         ),

@@ -149,10 +149,9 @@ fn absolute() -> Vec<Case> {
         ),
         case(
             "a URI of https",
-            "RFC 9110, 7.4: refused, unless it comes from a gateway that is trusted; the node \
-             cannot tell, and gives functions what it serves",
+            "RFC 9110, 7.4: refused, unless it came over TLS or from a gateway that is trusted",
             to("https://t/a"),
-            accepted(given("GET", "/a", "")),
+            refused(400),
         ),
         case(
             "a URI with another host",
