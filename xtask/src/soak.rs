@@ -11,7 +11,7 @@ use crate::tools;
 
 /// The soaks by name.
 pub(crate) const NAMES: &str =
-    "reads-memory, reads-s3, reads-windowed, reads-minimap2, fuzz, mutants";
+    "reads-memory, reads-s3, reads-windowed, reads-minimap2, slow-clients, fuzz, mutants";
 
 /// The parser's fuzz target, in a folder of its own workspace.
 const FUZZED: &str = "crates/directive";
@@ -37,11 +37,11 @@ const MUTATED: [(&str, &[&str]); 2] = [
 /// Runs one of them; `arguments` go to the tool that does the work.
 pub(crate) fn run(session: &Session, name: &str, arguments: &[OsString]) -> Result<()> {
     match name {
-        "reads-memory" => reads(session, name, &[&peers::WGSIM]),
-        "reads-s3" | "reads-windowed" => reads(session, name, &[]),
+        "reads-memory" => beside_peers(session, name, &[&peers::WGSIM]),
+        "reads-s3" | "reads-windowed" | "slow-clients" => beside_peers(session, name, &[]),
         "reads-minimap2" => {
             let peers = [&peers::WGSIM, &peers::BOWTIE_EXAMPLES, &peers::MINIMAP2];
-            reads(session, name, &peers)
+            beside_peers(session, name, &peers)
         }
         "fuzz" => fuzz(session, arguments),
         "mutants" => mutants(session, arguments),
@@ -49,7 +49,7 @@ pub(crate) fn run(session: &Session, name: &str, arguments: &[OsString]) -> Resu
     }
 }
 
-fn reads(session: &Session, name: &str, peers: &[&Peer]) -> Result<()> {
+fn beside_peers(session: &Session, name: &str, peers: &[&Peer]) -> Result<()> {
     session.build_strand()?;
     guests::build(session, &[])?;
     peers::ensure(session, peers, &[])?;

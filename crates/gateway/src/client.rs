@@ -64,6 +64,12 @@ impl Peer {
         }
     }
 
+    /// Whether it may ask for something of `https`: over TLS, or as who took that off
+    /// (RFC 9110, section 7.4).
+    pub(crate) fn may_ask_for_https(&self) -> bool {
+        self.secure || self.trusted
+    }
+
     /// Who sent a request with these fields.
     pub(crate) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
         if !self.trusted {
@@ -139,7 +145,7 @@ fn told<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
 }
 
 /// Takes out what anybody could have written.
-fn strip(headers: &mut HeaderMap) {
+pub(crate) fn strip(headers: &mut HeaderMap) {
     headers.remove(FORWARDED);
     headers.remove(REAL_IP);
     let forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");

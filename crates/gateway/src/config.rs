@@ -9,8 +9,8 @@ use ipnet::IpNet;
 /// later than they say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Bytes of a request's line and header fields, and of its trailers; 32 KiB by
-    /// default. More is a 431.
+    /// Bytes of a request's line and header fields; 32 KiB by default. More is a 431.
+    /// As many of its trailers; more is a 400.
     pub header_bytes: usize,
     /// Header fields of a request; 100 by default. More is a 431. Another value than
     /// 100 costs HTTP/1.1 requests an allocation.

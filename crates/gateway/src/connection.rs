@@ -1,6 +1,5 @@
 //! One connection, from its first byte to its last.
 
-use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +25,7 @@ use crate::client::Peer;
 use crate::link::{Link, Phase, Shared};
 use crate::service::handle;
 use crate::stream::{StreamExecutor, StreamProgress};
-use crate::transport::Transport;
+use crate::transport::{Transport, io_kind};
 use crate::watch::{Verdict, Watch};
 
 /// What a client of HTTP/2 begins with (RFC 9113, section 3.4).
@@ -250,7 +249,8 @@ async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
             biased;
             ended = &mut connection => {
                 if let Err(error) = ended {
-                    if is_timeout(&error) {
+                    // The kernel gave the client up.
+                    if io_kind(&error) == Some(io::ErrorKind::TimedOut) {
                         link.shared.metrics.connections().timed_out.inc();
                     }
                     tracing::debug!(peer = %link.peer.address, %error, "a connection ended early");
@@ -277,19 +277,6 @@ async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
             }
         }
     }
-}
-
-/// Whether the kernel gave the client up.
-fn is_timeout(error: &hyper::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 fn when(token: CancellationToken, event: Event) -> BoxFuture<'static, Event> {

@@ -1,7 +1,7 @@
 //! Header fields: whose they are, and what they must say.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{self, HeaderName};
@@ -12,6 +12,7 @@ use rand::RngExt as _;
 use rand::rngs::ThreadRng;
 use strand_engine::{Limit, Problem, REQUEST_ID, RequestId, format_bytes};
 
+use crate::client;
 use crate::config::Config;
 
 /// What an HTTP/2 header list adds to the bytes of each field's name and value
@@ -29,6 +30,19 @@ static CONNECTION_FIELDS: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     header::EXPECT,
+];
+
+/// What else must not stand in trailers.
+static NOT_IN_TRAILERS: [HeaderName; 9] = [
+    header::AUTHORIZATION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::TE,
+    header::TRAILER,
 ];
 
 /// The client's identifier if it can be used, else a new one.
@@ -97,42 +111,85 @@ fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 }
 
 /// The authority that a request is for.
+///
+/// # Errors
+/// When there is none, or one that is not clear. A bad `Host` is one also where the
+/// target names another: what stands in front of the node may have gone by it.
 pub(crate) fn authority(parts: &Parts, local: SocketAddr) -> Result<Authority, Problem> {
     let bad = |detail| Err(Problem::bad_request("host", detail));
     let mut hosts = parts.headers.get_all(header::HOST).into_iter();
-    let host = hosts.next();
+    let host = hosts
+        .next()
+        .map(|host| Authority::try_from(host.as_bytes()));
     if hosts.next().is_some() {
         return bad("the request has more than one `Host`");
     }
-    let authority = match (parts.uri.authority(), host) {
+    let authority = match (parts.uri.authority(), &host) {
         (_, None) if parts.version == Version::HTTP_11 => {
             return bad("the request has no `Host`, which HTTP/1.1 requires");
         }
-        (Some(authority), _) => Some(authority.clone()),
-        (None, Some(host)) => Authority::try_from(host.as_bytes()).ok(),
+        // HTTP/1.1 has it the other way round: there the target alone counts.
+        (Some(authority), Some(Ok(host)))
+            if parts.version == Version::HTTP_2 && authority != host =>
+        {
+            return bad("the request's `:authority` and `Host` are not the same");
+        }
+        (Some(authority), None | Some(Ok(_))) => Some(authority.clone()),
+        (None, Some(Ok(host))) => Some(host.clone()),
+        (_, Some(Err(_))) => None,
         (None, None) if parts.version == Version::HTTP_10 => {
             Authority::try_from(local.to_string()).ok()
         }
         (None, None) => return bad("the request has neither `:authority` nor `Host`"),
     };
     match authority {
-        Some(authority) if is_host_and_port(&authority) => Ok(authority),
+        Some(authority)
+            if is_host_and_port(&authority)
+                && host.is_none_or(|host| host.is_ok_and(|host| is_host_and_port(&host))) =>
+        {
+            Ok(authority)
+        }
         _ => bad("the request's host is not a host name or address with an optional port"),
     }
 }
 
 fn is_host_and_port(authority: &Authority) -> bool {
-    let text = authority.as_str();
     let host = authority.host();
     // User information would make the host something else than it looks like.
-    let port = text.strip_prefix(host);
-    !host.is_empty()
-        && port.is_some_and(|port| {
-            port.is_empty()
-                || port
-                    .strip_prefix(':')
-                    .is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
-        })
+    let Some(port) = authority.as_str().strip_prefix(host) else {
+        return false;
+    };
+    let is_port = match port.strip_prefix(':') {
+        Some("") => true,
+        // `parse` would take a sign.
+        Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => port.is_empty(),
+    };
+    is_host(host) && is_port
+}
+
+/// Whether it is a name or an address. Names have less than RFC 3986 would let them: no
+/// host has a comma, but two that somebody joined have.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(address) => address
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => {
+            let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            !host.is_empty() && host.bytes().all(is_of_names)
+        }
+    }
+}
+
+/// Takes the fields out of a request's trailers that mean something only before its
+/// body: what frames, routes or authorises it, or tells what the body is (RFC 9110,
+/// section 6.5.1). No proxy says there whom it speaks for.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    for name in CONNECTION_FIELDS.iter().chain(&NOT_IN_TRAILERS) {
+        trailers.remove(name);
+    }
+    client::strip(trailers);
 }
 
 /// Refuses a body in another coding than `chunked`, and in that one twice. hyper undoes
@@ -169,6 +226,38 @@ pub(crate) fn check_size(parts: &Parts, config: &Config) -> Result<(), Problem> 
         return Err(too_many_bytes(config));
     }
     Ok(())
+}
+
+/// Refuses an HTTP/2 request with whitespace around a value, which makes it malformed
+/// (RFC 9113, section 8.2.1): to a reader of HTTP/1.1 it would be another value.
+pub(crate) fn check_values(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let around = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        is_space(bytes.first()) || is_space(bytes.last())
+    };
+    match headers.iter().find(|(_, value)| around(value)) {
+        None => Ok(()),
+        Some((name, _)) => Err(Problem::bad_request(
+            name.as_str(),
+            format!("the value of `{name}` begins or ends with whitespace"),
+        )),
+    }
+}
+
+/// Makes one `Cookie` of several, as which HTTP/2 may send it, before somebody sees it
+/// who knows nothing of that (RFC 9113, section 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, cookie);
+    }
 }
 
 fn too_many_bytes(config: &Config) -> Problem {
@@ -314,6 +403,10 @@ mod tests {
                 Some("b:1"),
             ),
             (Version::HTTP_11, "http://b/", vec![], None),
+            (Version::HTTP_11, "http://b/", vec![("host", "")], None),
+            (Version::HTTP_11, "http://b/", vec![("host", "a b")], None),
+            (Version::HTTP_11, "http://b/", vec![("host", "u@b")], None),
+            (Version::HTTP_11, "http://b,c/", vec![("host", "b")], None),
             (Version::HTTP_11, "/", vec![], None),
             (Version::HTTP_11, "/", vec![("host", "")], None),
             (
@@ -324,6 +417,16 @@ mod tests {
             ),
             (Version::HTTP_11, "/", vec![("host", "user@a")], None),
             (Version::HTTP_11, "/", vec![("host", "a:99999")], None),
+            (Version::HTTP_11, "/", vec![("host", "a:+80")], None),
+            (Version::HTTP_11, "/", vec![("host", "a,b")], None),
+            (Version::HTTP_11, "/", vec![("host", "[]")], None),
+            (Version::HTTP_11, "/", vec![("host", "[::1%25a]")], None),
+            (
+                Version::HTTP_11,
+                "/",
+                vec![("host", "a_-.~1")],
+                Some("a_-.~1"),
+            ),
             (Version::HTTP_11, "/", vec![("host", "a/b")], None),
             (
                 Version::HTTP_11,
@@ -334,7 +437,9 @@ mod tests {
             (Version::HTTP_10, "/", vec![], Some("127.0.0.1:8080")),
             (Version::HTTP_10, "/", vec![("host", "a")], Some("a")),
             (Version::HTTP_2, "http://a/", vec![], Some("a")),
-            (Version::HTTP_2, "http://a/", vec![("host", "b")], Some("a")),
+            (Version::HTTP_2, "http://a/", vec![("host", "A")], Some("a")),
+            (Version::HTTP_2, "http://a/", vec![("host", "b")], None),
+            (Version::HTTP_2, "http://a/", vec![("host", "a b")], None),
             (Version::HTTP_2, "/", vec![("host", "b")], Some("b")),
             (Version::HTTP_2, "/", vec![], None),
         ] {
@@ -379,6 +484,21 @@ mod tests {
             &[""],
         ] {
             assert!(!check(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn crumbs_of_a_cookie_are_one() {
+        for (given, expected) in [
+            (&[][..], &[][..]),
+            (&["a=1"], &["a=1"]),
+            (&["a=1", "b=2; c=3", "d=4"], &["a=1; b=2; c=3; d=4"]),
+        ] {
+            let given: Vec<(&str, &str)> = given.iter().map(|it| ("cookie", *it)).collect();
+            let mut given = headers(&given);
+            join_cookies(&mut given);
+            let found: Vec<&HeaderValue> = given.get_all("cookie").iter().collect();
+            assert_eq!(found, expected);
         }
     }
 

@@ -12,10 +12,12 @@
 //!   captures is unescaped once, and must be UTF-8 then. Paths with `.` or `..`
 //!   segments, escaped or not, and with broken escapes are a `bad-request`.
 //! - One authority: that of the request's target, else its `Host`; it stands in the
-//!   URI and in `Host`. HTTP/1.1 requests without `Host` are a `bad-request`.
+//!   URI and in `Host`. HTTP/1.1 requests without one valid `Host` are a `bad-request`,
+//!   and HTTP/2 ones whose `Host` is not their `:authority`.
 //! - No fields of the connection: `Connection` and what it names, `Keep-Alive`,
 //!   `Proxy-Connection`, `Proxy-Authorization`, `Transfer-Encoding`, `Upgrade`,
 //!   `HTTP2-Settings`, `Expect`, and `TE` but for `trailers`.
+//! - Trailers without what frames, routes or authorises a request.
 //! - `x-request-id`: the client's if it has 1 to 128 visible ASCII characters, else
 //!   a UUID of version 7. It is also the call's identifier, in the answer and the
 //!   access line.
@@ -58,6 +60,7 @@ mod server;
 mod service;
 mod static_files;
 mod stream;
+mod target;
 mod tls;
 mod transport;
 mod watch;

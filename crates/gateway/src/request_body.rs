@@ -1,5 +1,6 @@
 //! A request's body on its way to a function.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +14,9 @@ use strand_engine::{BodyError, Problem};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::fields;
 use crate::link::Link;
+use crate::transport::io_kind;
 
 /// What is known of a body by those who do not read it.
 #[derive(Debug, Default)]
@@ -30,7 +33,7 @@ impl Inbound {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether its client was too slow.
+    /// Whether its client was too slow, or sent what is no body.
     pub(crate) fn has_failed(&self) -> bool {
         self.problem.get().is_some()
     }
@@ -40,7 +43,7 @@ impl Inbound {
         self.given_up.load(Ordering::Relaxed)
     }
 
-    /// Waits for the client to be too slow; for one task.
+    /// Waits for the body to fail so; for one task.
     pub(crate) async fn failed(&self) -> Problem {
         loop {
             if let Some(problem) = self.problem.get() {
@@ -125,6 +128,24 @@ impl RequestBody {
     }
 }
 
+/// Whether hyper could not read it; else its client has gone.
+fn is_malformed(error: &hyper::Error) -> bool {
+    matches!(
+        io_kind(error),
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    )
+}
+
+fn without_forbidden(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            fields::strip_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -144,10 +165,13 @@ impl http_body::Body for RequestBody {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 match self.came(length) {
-                    Ok(()) => Poll::Ready(Some(Ok(frame))),
+                    Ok(()) => Poll::Ready(Some(Ok(without_forbidden(frame)))),
                     Err(problem) => self.fail(problem),
                 }
             }
+            Poll::Ready(Some(Err(error))) if is_malformed(&error) => self.fail(
+                Problem::bad_request("body", "the body cannot be read as chunks and trailers"),
+            ),
             Poll::Ready(Some(Err(error))) => {
                 self.ended = true;
                 Poll::Ready(Some(Err(BodyError::Connection(Box::new(error)))))

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::uri::{self, Authority, PathAndQuery};
-use http::{Method, Request, Response, Uri};
+use http::{Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -28,6 +28,7 @@ use crate::request_body::{Inbound, RequestBody};
 use crate::routing::Target;
 use crate::static_files::{self, Root};
 use crate::stream::StreamProgress;
+use crate::target;
 
 /// Answers one request.
 pub(crate) async fn handle(
@@ -85,11 +86,13 @@ async fn answer(
     }
     if link.http2 {
         fields::check_size(&parts, &link.shared.config)?;
+        fields::check_values(&parts.headers)?;
     }
-    if parts.method == Method::CONNECT {
-        return Err(Problem::bad_request("method", "this node is not a proxy"));
-    }
-    let authority = fields::authority(&parts, link.local)?;
+    // Whoever is not clear about what it wants is not read on: what it sends next may be
+    // meant for somebody else.
+    let authority = target::check(&parts, link.peer.may_ask_for_https())
+        .and_then(|()| fields::authority(&parts, link.local))
+        .inspect_err(|_| exchange.end_connection())?;
     let plan = plan(exchange, &parts, &authority)?;
     // Before anything is done for it: an answer that is there is not thrown away.
     exchange.hold()?;
@@ -175,6 +178,9 @@ fn for_function(mut parts: Parts, authority: Authority, exchange: &Exchange) -> 
     fields::strip_connection(&mut parts.headers);
     let client = exchange.client();
     exchange.link().peer.rewrite(client, &mut parts.headers);
+    if exchange.link().http2 {
+        fields::join_cookies(&mut parts.headers);
+    }
     let host = parts.headers.get(header::HOST);
     if host.is_none_or(|host| host != authority.as_str())
         && let Ok(host) = HeaderValue::from_str(authority.as_str())

@@ -1,5 +1,6 @@
 //! A connection's bytes, and what we put between them and hyper.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -120,6 +121,19 @@ pub(crate) fn raw_problem(problem: &Problem, id: &RequestId) -> (Bytes, usize) {
         httpdate::fmt_http_date(SystemTime::now()),
     );
     (Bytes::from(text), json.len())
+}
+
+/// The kind of the failure of the connection, or of what was read from it, that is
+/// behind an error of hyper's.
+pub(crate) fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 impl<IO: Read + Write + Unpin> Read for Transport<IO> {

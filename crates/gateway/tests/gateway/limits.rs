@@ -16,10 +16,10 @@ use crate::frames::{END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, head
 use crate::support::{Drops, Endless, Server, eventually, get, never, reflect, text};
 
 /// Short, and told from a test's own delays.
-const SHORT: Duration = Duration::from_millis(400);
+pub(crate) const SHORT: Duration = Duration::from_millis(400);
 
 /// How long something took must be the limit, not much less or more.
-fn assert_about(limit: Duration, start: Instant) {
+pub(crate) fn assert_about(limit: Duration, start: Instant) {
     let took = start.elapsed();
     assert!(
         took >= limit && took < limit * 5,

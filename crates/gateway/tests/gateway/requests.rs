@@ -75,15 +75,18 @@ async fn there_is_one_authority() {
     assert!(client.is_closed().await, "HTTP/1.0 closes");
 
     let mut sender = http2(server.addr).await;
-    let request = Request::get("http://two/x")
-        .header("host", "other")
-        .body(full(""))
-        .unwrap();
-    let said = body_of(sender.send_request(request).await.unwrap()).await;
+    let to = |host: &str| {
+        let request = Request::get("http://two/x").header("host", host);
+        request.body(full("")).unwrap()
+    };
+    let said = body_of(sender.send_request(to("Two")).await.unwrap()).await;
     assert_eq!(
         (&said["uri"], &said["headers"]["host"]),
         (&json!("http://two/x"), &json!("two"))
     );
+    let response = sender.send_request(to("other")).await.unwrap();
+    assert_eq!(response.status(), 400);
+    assert_eq!(body_of(response).await["field"], "host");
 }
 
 #[tokio::test]
@@ -527,7 +530,24 @@ async fn http2_is_told_by_its_first_bytes() {
     client.send("PRI * HT").await;
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     client.send("TP/1.1\r\nhost: t\r\n\r\n").await;
-    assert_eq!(client.answer(false).await.status, 404);
+    let answer = client.answer(false).await;
+    assert_eq!(
+        (answer.status, &answer.json()["field"]),
+        (400, &json!("target"))
+    );
+}
+
+/// HTTP/2 may send a cookie in crumbs, of which functions need not know.
+#[tokio::test]
+async fn functions_get_one_cookie() {
+    let server = Server::of(Config::default(), reflect);
+    let mut sender = http2(server.addr).await;
+    let request = Request::get("http://t/")
+        .header("cookie", "a=1")
+        .header("cookie", "b=2");
+    let response = sender.send_request(request.body(full("")).unwrap()).await;
+    let said = body_of(response.unwrap()).await;
+    assert_eq!(said["headers"]["cookie"], "a=1; b=2");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Frame;
@@ -226,6 +227,25 @@ pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Runs the cases of a table, some at once, and tells of all that are wrong.
+pub(crate) async fn check_all<F>(cases: impl ExactSizeIterator<Item = F>)
+where
+    F: Future<Output = Option<String>>,
+{
+    let count = cases.len();
+    let mut running = futures::stream::iter(cases).buffer_unordered(8);
+    let mut faults = Vec::new();
+    while let Some(fault) = running.next().await {
+        faults.extend(fault);
+    }
+    assert!(
+        faults.is_empty(),
+        "{} of {count} cases:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 pub(crate) fn text(text: impl Into<String>) -> Response<Body> {

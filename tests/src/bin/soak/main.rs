@@ -7,15 +7,17 @@
 
 mod cgroup;
 mod chromosome;
+mod load;
 mod memory;
 mod minimap2;
 mod s3;
+mod slow_clients;
 mod windowed;
 
 use std::process::ExitCode;
 
 /// The soaks by name.
-const NAMES: &str = "reads-memory, reads-s3, reads-windowed, reads-minimap2";
+const NAMES: &str = "reads-memory, reads-s3, reads-windowed, reads-minimap2, slow-clients";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -26,6 +28,7 @@ async fn main() -> ExitCode {
             "reads-s3" => s3::run().await,
             "reads-windowed" => windowed::run().await,
             "reads-minimap2" => minimap2::run().await,
+            "slow-clients" => slow_clients::run().await,
             other => {
                 eprintln!("error: no soak `{other}`; there are: {NAMES}");
                 return ExitCode::FAILURE;

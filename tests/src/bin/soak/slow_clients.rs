@@ -1,0 +1,182 @@
+//! Clients as slow as they may be: 2,000 of them, until each is cut at its limit, and what
+//! others notice of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use strand_tests::{Server, TestApp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::load;
+
+/// Slow clients at once, a third of each kind. Who is cut comes again.
+const CLIENTS: usize = 2_000;
+/// Each of the three limits.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How much later than its limit a client may be cut: the gateway looks now and then, and the
+/// client does something once a second.
+const LATE: Duration = Duration::from_secs(5);
+/// How often a client does something, so as to look alive.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Of the load of the others, alone and beside the slow ones.
+const WINDOW: Duration = Duration::from_secs(30);
+/// By how much it may become slower,
+const FACTOR: f64 = 2.0;
+/// unless it is as quick as this: on a machine that does the load, the slow clients and the node,
+/// anything below is how threads take turns.
+const QUICK: Duration = Duration::from_millis(2);
+
+/// An instance for each client whose request a function has, and room for what the gateway holds.
+const CONFIG: &str = r#"
+memory = "8Gi"
+[gateway]
+header-timeout = "10s"
+body-timeout = "10s"
+write-timeout = "10s"
+"#;
+
+const SPEC: &str = "
+  functions:
+    hello: { source: { file: hello-http02.wasm } }
+    probe: { source: { file: probe02.wasm }, limits: { memory: 16Mi, concurrency: 2000, wall: 60s } }
+  routes:
+    - { path: /hello, function: hello }
+    - { path: \"/{*rest}\", function: probe }
+";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Header,
+    Body,
+    Read,
+}
+
+pub(crate) async fn run() {
+    raise_descriptor_limit();
+    let app = TestApp::new(SPEC);
+    let config = app.write("strand.toml", CONFIG);
+    let server = Server::start(app.path(), &["--config", config.to_str().unwrap()]);
+    let address: SocketAddr = server.address().parse().unwrap();
+
+    let alone = load::run(address, WINDOW).await;
+    println!("alone:  {alone}");
+    let end = Arc::new(AtomicBool::new(false));
+    let slow = thread::spawn({
+        let end = Arc::clone(&end);
+        // A thread of their own: the load is not to wait for their turns.
+        move || {
+            Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(hold_all(address, end))
+        }
+    });
+    // They come one after the other, so that they are not cut and do not come again all at once.
+    server
+        .wait_for_metric("strand_connections", |open| open >= CLIENTS as f64)
+        .await;
+    let beside = load::run(address, WINDOW).await;
+    println!("beside: {beside}");
+    let open = server.metric("strand_connections").await;
+    end.store(true, Ordering::Relaxed);
+    let held = slow.join().unwrap();
+
+    println!("{open} connections at the end of the load");
+    for kind in [Kind::Header, Kind::Body, Kind::Read] {
+        let mut times: Vec<Duration> = held
+            .iter()
+            .filter(|it| it.0 == kind)
+            .map(|it| it.1)
+            .collect();
+        times.sort_unstable();
+        let (least, most) = (times[0], times[times.len() - 1]);
+        println!(
+            "{kind:?}: {} cut, after {least:.1?} to {most:.1?}",
+            times.len()
+        );
+        assert!(times.len() >= CLIENTS / 3);
+        assert!(least >= LIMIT && most <= LIMIT + LATE, "not at their limit");
+    }
+    assert!(open >= CLIENTS as f64);
+    let ratio = beside.p99.as_secs_f64() / alone.p99.as_secs_f64();
+    println!("the others' p99 is {ratio:.2} times what it is alone");
+    assert!(beside.p99 <= QUICK || ratio <= FACTOR);
+}
+
+/// Keeps that many slow clients until the end, and for how long each of them could hold on.
+async fn hold_all(address: SocketAddr, end: Arc<AtomicBool>) -> Vec<(Kind, Duration)> {
+    let mut clients = JoinSet::new();
+    for number in 0..CLIENTS {
+        let kind = [Kind::Header, Kind::Body, Kind::Read][number % 3];
+        let end = Arc::clone(&end);
+        clients.spawn(async move {
+            let mut held = Vec::new();
+            while !end.load(Ordering::Relaxed) {
+                held.push((kind, hold(kind, address).await));
+            }
+            held
+        });
+        sleep(LIMIT / CLIENTS as u32).await;
+    }
+    clients.join_all().await.concat()
+}
+
+/// Connects, and is slow until it is cut.
+async fn hold(kind: Kind, address: SocketAddr) -> Duration {
+    let socket = TcpSocket::new_v4().unwrap();
+    // No more than this may be on the way to one that reads nothing.
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let (begin, again): (&str, &[u8]) = match kind {
+        Kind::Header => ("GET /hello HTTP/1.1\r\nhost: t\r\n", b"x: y\r\n"),
+        Kind::Body => (
+            "POST /echo HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000\r\n\r\n",
+            b"x",
+        ),
+        // The beginning of another request, which is not its turn.
+        Kind::Read => ("GET /bytes/100000000 HTTP/1.1\r\nhost: t\r\n\r\n", b"\r\n"),
+    };
+    let begun = Instant::now();
+    if stream.write_all(begin.as_bytes()).await.is_err() {
+        return begun.elapsed();
+    }
+    let (mut reader, mut writer) = stream.split();
+    let sending = async {
+        while writer.write_all(again).await.is_ok() {
+            sleep(PAUSE).await;
+        }
+    };
+    if kind == Kind::Read {
+        sending.await;
+    } else {
+        let mut waste = [0; 4096];
+        let reading = async { while reader.read(&mut waste).await.is_ok_and(|read| read > 0) {} };
+        tokio::select! {
+            () = sending => {}
+            () = reading => {}
+        }
+    }
+    begun.elapsed()
+}
+
+/// One for each client.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let most = limit.current.unwrap_or(u64::MAX);
+    assert!(
+        most > 2 * CLIENTS as u64,
+        "a process may have {most} descriptors: raise `ulimit -Hn`"
+    );
+}
