@@ -19,6 +19,8 @@ use crate::load;
 
 /// Slow clients at once, a third of each kind. Who is cut comes again.
 const CLIENTS: usize = 2_000;
+/// More that try: some have been cut and have not noticed yet.
+const SPARE: usize = CLIENTS / 8;
 /// Each of the three limits.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How much later than its limit a client may be cut: the gateway looks now and then, and the
@@ -45,9 +47,13 @@ write-timeout = "10s"
 "#;
 
 const SPEC: &str = "
+  resources: { blobs: { data: { dev: data } } }
   functions:
     hello: { source: { file: hello-http02.wasm } }
-    probe: { source: { file: probe02.wasm }, limits: { memory: 16Mi, concurrency: 2000, wall: 60s } }
+    probe:
+      source: { file: probe02.wasm }
+      limits: { memory: 16Mi, concurrency: 2000, wall: 60s }
+      grants: { blobs: { data: [read, write] }, functions: [hello] }
   routes:
     - { path: /hello, function: hello }
     - { path: \"/{*rest}\", function: probe }
@@ -116,7 +122,7 @@ pub(crate) async fn run() {
 /// Keeps that many slow clients until the end, and for how long each of them could hold on.
 async fn hold_all(address: SocketAddr, end: Arc<AtomicBool>) -> Vec<(Kind, Duration)> {
     let mut clients = JoinSet::new();
-    for number in 0..CLIENTS {
+    for number in 0..CLIENTS + SPARE {
         let kind = [Kind::Header, Kind::Body, Kind::Read][number % 3];
         let end = Arc::clone(&end);
         clients.spawn(async move {
@@ -126,7 +132,7 @@ async fn hold_all(address: SocketAddr, end: Arc<AtomicBool>) -> Vec<(Kind, Durat
             }
             held
         });
-        sleep(LIMIT / CLIENTS as u32).await;
+        sleep(LIMIT / (CLIENTS + SPARE) as u32).await;
     }
     clients.join_all().await.concat()
 }
