@@ -39,16 +39,18 @@ const TURN: usize = 16 << 10;
 /// of each of them.
 const AT_ONCE: usize = 8;
 
-/// Places for answers that are compressed.
-#[derive(Debug)]
+/// Places for answers that are compressed: those of one thread, which all its connections share.
+/// A place goes back to where it came from, whoever drops it.
+#[derive(Clone, Debug)]
 pub(crate) struct Compressors(Arc<Semaphore>);
 
-impl Compressors {
-    /// For a node with so many threads.
-    pub(crate) fn new(threads: usize) -> Self {
-        Self(Arc::new(Semaphore::new(threads * AT_ONCE)))
+impl Default for Compressors {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
     }
+}
 
+impl Compressors {
     /// A place and the memory that it takes, as long as there are enough of both: of the budget no
     /// more than half, as calls need the rest.
     fn take(&self, budget: Option<&Arc<MemoryBudget>>) -> Option<Held> {

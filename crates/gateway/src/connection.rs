@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answer::AnswerBody;
 use crate::client::Peer;
+use crate::compress::Compressors;
 use crate::link::{Link, Phase, Shared};
 use crate::service::handle;
 use crate::stream::{StreamExecutor, StreamProgress};
@@ -65,12 +66,13 @@ pub(crate) struct Ends {
 }
 
 /// Serves a connection until it ends: any stream of bytes. `http2` says which protocol it
-/// is if that is known; else the first bytes tell.
+/// is if that is known; else the first bytes tell. `compressors` are those of this thread.
 pub(crate) async fn serve<S>(
     mut stream: S,
     http2: Option<bool>,
     shared: Arc<Shared>,
     Ends { peer, local }: Ends,
+    compressors: Compressors,
     control: Control,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -99,7 +101,7 @@ pub(crate) async fn serve<S>(
     };
     let secure = shared.tls.is_some();
     let peer = Peer::new(peer.ip(), secure, &shared.config.trusted_proxies);
-    let link = Link::new(shared, peer, local, http2);
+    let link = Link::new(shared, peer, local, http2, compressors);
     let transport = Transport::new(TokioIo::new(stream), Arc::clone(&link), prefix);
     let _unfinished = Unfinished(Arc::clone(&link));
     if http2 {

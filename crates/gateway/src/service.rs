@@ -134,8 +134,7 @@ async fn answer(
     };
     Ok(match asked {
         Some(codings) => {
-            let compressors = &link.shared.compressors;
-            compress::compress(response, &codings, compressors, exchange.budget())
+            compress::compress(response, &codings, &link.compressors, exchange.budget())
         }
         None => response,
     })

@@ -49,7 +49,7 @@ fn text(steps: impl IntoIterator<Item = Step>) -> Response<Body> {
 }
 
 fn gzipped(response: Response<Body>) -> Response<Body> {
-    let compressed = compress(response, &[Coding::Gzip], &Compressors::new(1), None);
+    let compressed = compress(response, &[Coding::Gzip], &Compressors::default(), None);
     assert_eq!(compressed.headers()[CONTENT_ENCODING], "gzip");
     compressed
 }
@@ -214,7 +214,7 @@ fn only_texts_of_some_length_are_compressed() {
         let response = compress(
             answer(fields, full(length)),
             &[Coding::Gzip],
-            &Compressors::new(1),
+            &Compressors::default(),
             None,
         );
         let headers = response.headers();
@@ -226,13 +226,13 @@ fn only_texts_of_some_length_are_compressed() {
     }
     let mut nothing = answer(&[TEXT], full(2000));
     *nothing.status_mut() = StatusCode::NOT_MODIFIED;
-    let nothing = compress(nothing, &[Coding::Gzip], &Compressors::new(1), None);
+    let nothing = compress(nothing, &[Coding::Gzip], &Compressors::default(), None);
     assert!(!nothing.headers().contains_key(CONTENT_ENCODING));
     for codings in [&[][..], &[Coding::Brotli]] {
         let response = compress(
             answer(&[TEXT], full(2000)),
             codings,
-            &Compressors::new(1),
+            &Compressors::default(),
             None,
         );
         assert!(!response.headers().contains_key(CONTENT_ENCODING));
@@ -257,7 +257,7 @@ fn tags_become_weak() {
 #[test]
 fn the_budget_is_charged_and_paid_back() {
     let budget = MemoryBudget::new(3 * Config::COMPRESSING);
-    let compressors = Compressors::new(1);
+    let compressors = Compressors::default();
     let text = || text([Step::Data(vec![b'a'; 2000])]);
     let compress = || {
         let response = compress(text(), &[Coding::Gzip], &compressors, Some(&budget));
@@ -277,7 +277,7 @@ fn the_budget_is_charged_and_paid_back() {
 
 #[test]
 fn there_are_so_many_at_once() {
-    let compressors = Compressors::new(1);
+    let compressors = Compressors::default();
     let compress = || {
         let text = text([Step::Data(vec![b'a'; 2000])]);
         compress(text, &[Coding::Gzip], &compressors, None)

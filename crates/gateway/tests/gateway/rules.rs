@@ -5,13 +5,16 @@ use std::time::{Duration, SystemTime};
 use std::{fs, path::Path};
 
 use flate2::read::GzDecoder;
+use futures::StreamExt;
+use http::Response;
+use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
 use strand_directive::{Route, RouteLimits, RouteTarget, Rules, Template, parse};
 use strand_engine::{BodyError, Limit, MemoryBudget, Problem};
 use strand_gateway::Config;
 
-use crate::client::Client;
-use crate::support::{Folder, Server, data, folder, function, reflect, steps, text};
+use crate::client::{Client, http2};
+use crate::support::{Folder, Server, data, folder, function, get, reflect, steps, text};
 
 /// Routes as a Directive has them.
 fn routes(yaml: &str) -> Vec<Route> {
@@ -224,6 +227,40 @@ async fn a_route_compresses_what_its_function_answers() {
         assert_eq!(answer.text(), long);
     }
     crate::support::eventually("all memory is given back", || budget.used() == 0).await;
+}
+
+#[tokio::test]
+async fn a_connection_compresses_no_more_than_its_thread_may() {
+    let mut route = function("/", "*", "f");
+    route.rules.compress = true;
+    let server = Server::start(Config::default(), Path::new("."), &[route], |_| async {
+        let begun = futures::stream::iter([data("begun")]);
+        let body = StreamBody::new(begun.chain(futures::stream::pending()));
+        let mut response = Response::new(body.boxed_unsync());
+        response
+            .headers_mut()
+            .insert("content-type", "text/plain".parse().unwrap());
+        Ok(response)
+    });
+    let mut open = Vec::new();
+    // The second connection is on the other thread, which has places of its own.
+    for connection in 0..2 {
+        let mut sender = http2(server.addr).await;
+        let mut answers = Vec::new();
+        for _ in 0..17 {
+            let mut request = get("http://t/");
+            request
+                .headers_mut()
+                .insert("accept-encoding", "gzip".parse().unwrap());
+            answers.push(sender.send_request(request).await.unwrap());
+        }
+        let compressed = answers
+            .iter()
+            .filter(|answer| answer.headers().contains_key("content-encoding"))
+            .count();
+        assert_eq!(compressed, 8, "connection {connection}");
+        open.push((sender, answers));
+    }
 }
 
 #[tokio::test]
