@@ -144,12 +144,14 @@ fn told<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
         .map(str::trim)
 }
 
+/// Whether it is a field in which proxies say for whom they ask.
+pub(crate) fn is_of_proxies(name: &HeaderName) -> bool {
+    *name == FORWARDED || *name == REAL_IP || name.as_str().starts_with("x-forwarded-")
+}
+
 /// Takes out what anybody could have written.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    headers.remove(FORWARDED);
-    headers.remove(REAL_IP);
-    let forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
-    while let Some(name) = headers.keys().find(forwarded).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_of_proxies(name)).cloned() {
         headers.remove(name);
     }
 }

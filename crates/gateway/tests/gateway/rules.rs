@@ -384,20 +384,29 @@ async fn a_trusted_proxy_says_who_asks() {
         trusted_proxies: networks.iter().map(|text| text.parse().unwrap()).collect(),
         ..Config::default()
     };
-    let fields = "x-forwarded-for: 203.0.113.9, 198.51.100.7\r\nx-forwarded-proto: https\r\n";
-    for (networks, client_seen, way, uri) in [
+    // What the proxy says stays, whatever its client calls a field of the connection.
+    let fields = "x-forwarded-for: 203.0.113.9, 198.51.100.7\r\nx-forwarded-proto: https\r\nx-forwarded-host: a.example\r\nconnection: x-forwarded-for, x-forwarded-host\r\n";
+    for (networks, client_seen, way, uri, host) in [
         (
             &["127.0.0.0/8"][..],
             "198.51.100.7",
             "198.51.100.7, 127.0.0.1",
             "https://test/",
+            json!("a.example"),
         ),
-        (&["10.0.0.0/8"], "127.0.0.1", "127.0.0.1", "http://test/"),
+        (
+            &["10.0.0.0/8"],
+            "127.0.0.1",
+            "127.0.0.1",
+            "http://test/",
+            Value::Null,
+        ),
     ] {
         let server = Server::of(proxies(networks), reflect);
         let mut client = Client::connect(server.addr).await;
         let said = client.ask("GET", "/", fields).await.json();
         assert_eq!(said["headers"]["x-forwarded-for"], way);
+        assert_eq!(said["headers"]["x-forwarded-host"], host);
         assert_eq!(said["uri"], uri);
         assert_eq!(server.lines(1).await[0]["client"], client_seen);
     }
