@@ -45,9 +45,11 @@ impl Exchange {
         Box::new(Self {
             link: Arc::clone(link),
             id,
-            client: link
-                .peer
-                .client(&parts.headers, &link.shared.config.trusted_proxies),
+            client: link.peer.client(
+                &parts.headers,
+                parts.uri.scheme(),
+                &link.shared.config.trusted_proxies,
+            ),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,

@@ -409,6 +409,11 @@ async fn a_trusted_proxy_says_who_asks() {
         assert_eq!(said["headers"]["x-forwarded-host"], host);
         assert_eq!(said["uri"], uri);
         assert_eq!(server.lines(1).await[0]["client"], client_seen);
+        if client_seen != "127.0.0.1" {
+            let said = client.get("https://test/").await.json();
+            assert_eq!(said["uri"], "https://test/");
+            assert_eq!(said["headers"]["x-forwarded-proto"], "https");
+        }
     }
 }
 
