@@ -26,7 +26,7 @@ use crate::compress::Compressors;
 use crate::link::{Link, Phase, Shared};
 use crate::service::handle;
 use crate::stream::{StreamExecutor, StreamProgress};
-use crate::transport::{Transport, io_kind};
+use crate::transport::{Transport, io_cause};
 use crate::watch::{Verdict, Watch};
 
 /// What a client of HTTP/2 begins with (RFC 9113, section 3.4).
@@ -252,7 +252,8 @@ async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
             ended = &mut connection => {
                 if let Err(error) = ended {
                     // The kernel gave the client up.
-                    if io_kind(&error) == Some(io::ErrorKind::TimedOut) {
+                    let cause = io_cause(&error);
+                    if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
                         link.shared.metrics.connections().timed_out.inc();
                     }
                     tracing::debug!(peer = %link.peer.address, %error, "a connection ended early");
