@@ -114,10 +114,19 @@ impl Exchange {
         self.link.shared.routes.entry(self.route?).rules.as_ref()
     }
 
-    /// Does to the head of its answer what its route says.
-    pub(crate) fn apply_rules(&self, headers: &mut HeaderMap) {
+    /// Sets the fields of its answer that its route says. What comes after goes by them: whether
+    /// the answer is compressed, and its tag then.
+    pub(crate) fn set_fields(&self, headers: &mut HeaderMap) {
         if let Some(rules) = self.rules() {
-            rules.finish(self.origin.as_ref(), headers);
+            rules.set_fields(headers);
+        }
+    }
+
+    /// Tells the browser who may see its answer, if its route says that. Comes last: nobody else
+    /// has a say in it.
+    pub(crate) fn mark_origin(&self, headers: &mut HeaderMap) {
+        if let Some(cors) = self.rules().and_then(|rules| rules.cors.as_ref()) {
+            cors.mark(self.origin.as_ref(), headers);
         }
     }
 

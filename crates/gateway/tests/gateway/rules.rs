@@ -230,6 +230,37 @@ async fn a_route_compresses_what_its_function_answers() {
 }
 
 #[tokio::test]
+async fn what_a_route_sets_comes_before_compression() {
+    let routes = routes(
+        "  - { path: /kept, function: f, compress: true, headers: { set: { cache-control: no-transform } } }\n  - { path: /tag, function: f, compress: true, headers: { set: { etag: '\"1\"' }, remove: [x-own] } }\n  - { path: /text, function: f, compress: true, headers: { set: { content-type: text/html } } }\n  - { path: /other, function: f, compress: true, headers: { set: { content-type: image/png } } }\n",
+    );
+    let server = Server::start(Config::default(), Path::new("."), &routes, |_| async {
+        let mut response = text("all work and no play\n".repeat(100));
+        for (name, value) in [
+            ("content-type", "text/plain"),
+            ("x-own", "1"),
+            ("connection", "etag, cache-control"),
+        ] {
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
+        Ok(response)
+    });
+    let mut client = Client::connect(server.addr).await;
+    for (path, coding, name, value) in [
+        ("/kept", None, "cache-control", Some("no-transform")),
+        // The bytes are not those that the tag was set for.
+        ("/tag", Some("gzip"), "etag", Some("W/\"1\"")),
+        ("/tag", Some("gzip"), "x-own", None),
+        ("/text", Some("gzip"), "content-type", Some("text/html")),
+        ("/other", None, "content-type", Some("image/png")),
+    ] {
+        let answer = client.ask("GET", path, "accept-encoding: gzip\r\n").await;
+        assert_eq!(answer.header("content-encoding"), coding, "{path}");
+        assert_eq!(answer.header(name), value, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_compresses_no_more_than_its_thread_may() {
     let mut route = function("/", "*", "f");
     route.rules.compress = true;
