@@ -73,11 +73,19 @@ fn drain(body: &mut Body) -> (Vec<u8>, Poll<Option<Result<(), String>>>) {
     }
 }
 
-/// As far as it can be read.
+/// All of a body that has ended.
 fn plain(gzip: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    let _ = GzDecoder::new(gzip).read_to_end(&mut plain);
+    GzDecoder::new(gzip).read_to_end(&mut plain).unwrap();
     plain
+}
+
+/// As far as it can be read of one that has not, which must be seen.
+fn begun(gzip: &[u8]) -> Vec<u8> {
+    let mut begun = Vec::new();
+    let read = GzDecoder::new(gzip).read_to_end(&mut begun);
+    assert!(read.is_err(), "{begun:?}");
+    begun
 }
 
 #[test]
@@ -116,7 +124,7 @@ fn what_was_written_is_sent_while_more_is_waited_for() {
     let mut body = gzipped(text(steps)).into_body();
     let (mut bytes, end) = drain(&mut body);
     assert!(end.is_pending());
-    assert_eq!(plain(&bytes), b"first");
+    assert_eq!(begun(&bytes), b"first");
     // Nothing new: nothing to send.
     assert_eq!(drain(&mut body), (Vec::new(), Poll::Pending));
     let (rest, end) = drain(&mut body);
@@ -142,9 +150,7 @@ fn an_answer_that_breaks_off_stays_broken() {
     let broke = Err("host-fault: it broke".to_owned());
     assert_eq!(end, Poll::Ready(Some(broke)));
     // As far as it came, and without gzip's end.
-    assert_eq!(plain(&bytes), b"a");
-    let mut whole = Vec::new();
-    assert!(GzDecoder::new(&*bytes).read_to_end(&mut whole).is_err());
+    assert_eq!(begun(&bytes), b"a");
 }
 
 #[test]
