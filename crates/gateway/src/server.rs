@@ -246,9 +246,9 @@ async fn shake_hands(
     let Some(tls) = shared.tls.clone() else {
         return;
     };
-    let handshake = timeout(shared.config.header_timeout, tls.accept(stream));
+    let handshake = tls.accept(stream, ends.peer.ip(), &shared);
     let shaken = tokio::select! {
-        shaken = handshake => shaken,
+        shaken = timeout(shared.config.header_timeout, handshake) => shaken,
         () = control.drain.cancelled() => return,
     };
     let connections = shared.metrics.connections();

@@ -105,7 +105,7 @@ fn refusal(link: &Link, head: &[u8]) -> Option<Bytes> {
     };
     let id = fields::new_request_id();
     let (answer, length) = raw_problem(&problem, &id);
-    exchange::refused(link, &id, &problem, length);
+    exchange::refused(&link.shared, link.peer.address, &id, &problem, length);
     Some(answer)
 }
 
