@@ -215,6 +215,9 @@ async fn http_in_cleartext_is_told_so() {
     let reply = server.send(strand_tests::client().get(cleartext)).await;
     assert_eq!(reply.status, 400);
     assert_eq!(reply.json()["field"], "scheme");
+    server
+        .wait_for_metric("strand_problems_total", |problems| problems == 1.0)
+        .await;
 }
 
 #[tokio::test]

@@ -137,6 +137,16 @@ impl fmt::Display for HttpRule {
     }
 }
 
+/// Whether it is one host, a name or an address, with a port of its own or without.
+pub(crate) fn is_host_and_port(authority: &str) -> bool {
+    split_port(authority).is_some_and(|(host, _)| {
+        matches!(
+            host_pattern(host),
+            Ok(HostPattern::Name(_) | HostPattern::Address(_))
+        )
+    })
+}
+
 /// The host and the port; `None` if there is a port that is none.
 fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority.rsplit_once(':') {

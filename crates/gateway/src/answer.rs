@@ -47,8 +47,7 @@ pub(crate) fn seal(
     // Functions may say what hyper would panic at, or take for orders of ours.
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-    fields::strip_connection(&mut parts.headers);
-    exchange.apply_rules(&mut parts.headers);
+    exchange.mark_origin(&mut parts.headers);
     if let Ok(id) = HeaderValue::from_str(exchange.id().as_str()) {
         parts.headers.insert(REQUEST_ID, id);
     }

@@ -3,7 +3,8 @@
 //! Functions are told by `x-forwarded-for` and `x-forwarded-proto`. Any client can send these
 //! fields, so that they count only if a proxy sends them that the operator trusts. Of the
 //! addresses that such a proxy tells, the client's is the last one that is not itself that of a
-//! trusted proxy: what stands before it the client may have made up.
+//! trusted proxy: what stands before it the client may have made up. Its scheme is what the proxy
+//! said that told the address.
 
 use std::net::IpAddr;
 
@@ -70,36 +71,42 @@ impl Peer {
         self.secure || self.trusted
     }
 
-    /// Who sent a request with these fields.
-    pub(crate) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
+    /// Who sent a request with these fields, and with this scheme in its target.
+    pub(crate) fn client(
+        &self,
+        headers: &HeaderMap,
+        scheme: Option<&Scheme>,
+        trusted: &[IpNet],
+    ) -> Client {
         if !self.trusted {
             return Client {
                 address: self.address,
                 secure: self.secure,
             };
         }
+        let (address, hops) = self.address_told(headers, trusted);
+        let of_target = scheme.map(|scheme| *scheme == Scheme::HTTPS);
         Client {
-            address: told(headers, &FOR)
-                .map_while(|text| {
-                    text.parse()
-                        .ok()
-                        .map(|address: IpAddr| address.to_canonical())
-                })
-                .take(HOPS)
-                .try_fold(self.address, |_, address| {
-                    if is_in(address, trusted) {
-                        Ok(address)
-                    } else {
-                        Err(address)
-                    }
-                })
-                .unwrap_or_else(|client| client),
-            secure: match told(headers, &PROTO).next() {
-                Some(proto) if proto.eq_ignore_ascii_case("https") => true,
-                Some(proto) if proto.eq_ignore_ascii_case("http") => false,
-                _ => self.secure,
-            },
+            address,
+            secure: is_told_secure(headers, hops)
+                .or(of_target)
+                .unwrap_or(self.secure),
         }
+    }
+
+    /// The client's address, and how many have told addresses after it.
+    fn address_told(&self, headers: &HeaderMap, trusted: &[IpNet]) -> (IpAddr, usize) {
+        let mut client = (self.address, 0);
+        for (hops, text) in told(headers, &FOR).take(HOPS).enumerate() {
+            let Ok(address) = text.parse::<IpAddr>() else {
+                break;
+            };
+            client = (address.to_canonical(), hops);
+            if !is_in(client.0, trusted) {
+                break;
+            }
+        }
+        client
     }
 
     /// Makes of the fields what a function may believe.
@@ -133,6 +140,15 @@ impl Peer {
     }
 }
 
+/// Whether the client came over TLS, as it was told where so many told something after it. Some
+/// proxies do not add to the list but write it anew: what is left then is the last one's word.
+fn is_told_secure(headers: &HeaderMap, hops: usize) -> Option<bool> {
+    let said: Vec<&str> = told(headers, &PROTO).collect();
+    let proto = said.get(hops).or(said.first())?;
+    let is = |scheme: &str| proto.eq_ignore_ascii_case(scheme);
+    (is("https") || is("http")).then(|| is("https"))
+}
+
 /// What the proxies say in a field, the last one first.
 fn told<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     // The list of several fields is one list (RFC 9110, section 5.3).
@@ -144,12 +160,14 @@ fn told<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
         .map(str::trim)
 }
 
+/// Whether it is a field in which proxies say for whom they ask.
+pub(crate) fn is_of_proxies(name: &HeaderName) -> bool {
+    *name == FORWARDED || *name == REAL_IP || name.as_str().starts_with("x-forwarded-")
+}
+
 /// Takes out what anybody could have written.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    headers.remove(FORWARDED);
-    headers.remove(REAL_IP);
-    let forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
-    while let Some(name) = headers.keys().find(forwarded).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_of_proxies(name)).cloned() {
         headers.remove(name);
     }
 }
@@ -177,11 +195,16 @@ mod tests {
     }
 
     /// The client, the scheme, and what the function is told.
-    fn seen(peer: &str, secure: bool, fields: &[(&'static str, &str)]) -> (String, String, String) {
+    fn seen(
+        peer: &str,
+        secure: bool,
+        scheme: Option<&Scheme>,
+        fields: &[(&'static str, &str)],
+    ) -> (String, String, String) {
         let trusted = trusted();
         let peer = Peer::new(peer.parse().unwrap(), secure, &trusted);
         let mut headers = headers(fields);
-        let client = peer.client(&headers, &trusted);
+        let client = peer.client(&headers, scheme, &trusted);
         peer.rewrite(client, &mut headers);
         assert_eq!(headers.get_all(FOR).iter().count(), 1);
         assert_eq!(headers[PROTO], client.scheme().as_str());
@@ -261,13 +284,13 @@ mod tests {
                 "192.0.2.1",
             ),
         ] {
-            let (address, _, said) = seen(peer, false, fields);
+            let (address, _, said) = seen(peer, false, None, fields);
             assert_eq!((&*address, &*said), (client, told), "{peer} {fields:?}");
         }
     }
 
     #[test]
-    fn the_scheme_is_that_of_the_first_hop() {
+    fn the_scheme_is_what_was_said_of_the_client() {
         for (peer, secure, proto, expected) in [
             ("192.0.2.1", false, None, "http"),
             ("192.0.2.1", true, None, "https"),
@@ -286,7 +309,61 @@ mod tests {
                 .map(|it| ("x-forwarded-proto", it))
                 .into_iter()
                 .collect();
-            assert_eq!(seen(peer, secure, &fields).1, expected, "{peer} {proto:?}");
+            let found = seen(peer, secure, None, &fields).1;
+            assert_eq!(found, expected, "{peer} {proto:?}");
+        }
+        // What stands as far back as the address of the client.
+        for (addresses, proto, expected) in [
+            ("198.51.100.7", "https", "https"),
+            ("198.51.100.7, 10.0.0.2", "https, http", "https"),
+            ("198.51.100.7, 10.0.0.2", "http, https", "http"),
+            (
+                "198.51.100.7, 10.0.0.3, 10.0.0.2",
+                "https,http,http",
+                "https",
+            ),
+            // What stands before that the client may have made up.
+            (
+                "1.1.1.1, 198.51.100.7, 10.0.0.2",
+                "https, http, https",
+                "http",
+            ),
+            ("1.1.1.1, 198.51.100.7", "https, http", "http"),
+            // Fewer than there are addresses: the last proxy wrote the field anew.
+            ("198.51.100.7, 10.0.0.3, 10.0.0.2", "http, https", "https"),
+            ("198.51.100.7, 10.0.0.2", "https", "https"),
+            // Nobody says of whom this is.
+            ("unknown", "http, https", "https"),
+            ("198.51.100.7, nonsense, 10.0.0.2", "http, https", "https"),
+        ] {
+            let fields = [("x-forwarded-for", addresses), ("x-forwarded-proto", proto)];
+            let found = seen("10.0.0.1", false, None, &fields).1;
+            assert_eq!(found, expected, "{addresses} {proto}");
+        }
+    }
+
+    #[test]
+    fn the_target_of_a_trusted_proxy_says_the_scheme_too() {
+        let (http, https) = (Scheme::HTTP, Scheme::HTTPS);
+        let (http, https) = (Some(&http), Some(&https));
+        for (peer, secure, scheme, proto, expected) in [
+            ("10.0.0.1", false, https, None, "https"),
+            ("10.0.0.1", false, http, None, "http"),
+            ("10.0.0.1", true, http, None, "http"),
+            ("10.0.0.1", true, None, None, "https"),
+            ("10.0.0.1", false, https, Some("gopher"), "https"),
+            // The field is the clearer word.
+            ("10.0.0.1", false, https, Some("http"), "http"),
+            ("10.0.0.1", false, http, Some("https"), "https"),
+            ("192.0.2.1", false, https, None, "http"),
+            ("192.0.2.1", true, http, None, "https"),
+        ] {
+            let fields: Vec<_> = proto
+                .map(|it| ("x-forwarded-proto", it))
+                .into_iter()
+                .collect();
+            let found = seen(peer, secure, scheme, &fields).1;
+            assert_eq!(found, expected, "{peer} {scheme:?} {proto:?}");
         }
     }
 
@@ -303,7 +380,7 @@ mod tests {
         let left = |peer: &str| {
             let peer = Peer::new(peer.parse().unwrap(), false, &trusted());
             let mut headers = headers(&fields);
-            let client = peer.client(&headers, &trusted());
+            let client = peer.client(&headers, None, &trusted());
             peer.rewrite(client, &mut headers);
             let mut left: Vec<_> = headers.keys().map(HeaderName::to_string).collect();
             left.sort();

@@ -39,16 +39,18 @@ const TURN: usize = 16 << 10;
 /// of each of them.
 const AT_ONCE: usize = 8;
 
-/// Places for answers that are compressed.
-#[derive(Debug)]
+/// Places for answers that are compressed: those of one thread, which all its connections share.
+/// A place goes back to where it came from, whoever drops it.
+#[derive(Clone, Debug)]
 pub(crate) struct Compressors(Arc<Semaphore>);
 
-impl Compressors {
-    /// For a node with so many threads.
-    pub(crate) fn new(threads: usize) -> Self {
-        Self(Arc::new(Semaphore::new(threads * AT_ONCE)))
+impl Default for Compressors {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
     }
+}
 
+impl Compressors {
     /// A place and the memory that it takes, as long as there are enough of both: of the budget no
     /// more than half, as calls need the rest.
     fn take(&self, budget: Option<&Arc<MemoryBudget>>) -> Option<Held> {
@@ -68,7 +70,16 @@ impl Compressors {
 
 type Held = (OwnedSemaphorePermit, Option<Reservation>);
 
-/// Compresses an answer if it is a text, the client takes gzip and there is room for it.
+/// What a 304 leaves out of the head of the answer that it stands for. It goes along with the 304
+/// to where that head would decide.
+#[derive(Clone, Debug)]
+pub(crate) struct LeftOut {
+    pub(crate) content_type: HeaderValue,
+    pub(crate) length: u64,
+}
+
+/// Compresses an answer if it is a text, the client takes gzip and there is room for it. A 304
+/// that stands for such an answer gets its tag.
 pub(crate) fn compress(
     response: Response<Body>,
     accepted: &[Coding],
@@ -76,14 +87,21 @@ pub(crate) fn compress(
     budget: Option<&Arc<MemoryBudget>>,
 ) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    if !is_eligible(parts.status, &parts.headers) {
+    let left_out = parts.extensions.remove::<LeftOut>();
+    if !is_eligible(parts.status, &parts.headers, left_out.as_ref()) {
         return Response::from_parts(parts, body);
     }
     vary(&mut parts.headers, "accept-encoding");
     // Broken lengths were found before.
     let length = fields::content_length(&parts.headers).unwrap_or_default();
+    let whole = left_out.as_ref().map(|left_out| left_out.length);
+    let whole = whole.or(length).or(body.size_hint().exact());
     let small = |length: u64| length < WORTH_IT;
-    if length.or(body.size_hint().exact()).is_some_and(small) || !accepted.contains(&Coding::Gzip) {
+    if whole.is_some_and(small) || !accepted.contains(&Coding::Gzip) {
+        return Response::from_parts(parts, body);
+    }
+    if left_out.is_some() {
+        mark_changed(&mut parts.headers);
         return Response::from_parts(parts, body);
     }
     let Some(held) = compressors.take(budget) else {
@@ -92,8 +110,7 @@ pub(crate) fn compress(
     let headers = &mut parts.headers;
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.remove(CONTENT_LENGTH);
-    headers.remove(ACCEPT_RANGES);
-    weaken(headers);
+    mark_changed(headers);
     let body = Gzip {
         inner: body,
         encoder: Some(GzEncoder::new(
@@ -111,12 +128,16 @@ pub(crate) fn compress(
 }
 
 /// Whether compressing an answer is allowed, and would make it smaller.
-fn is_eligible(status: StatusCode, headers: &HeaderMap) -> bool {
-    let bodiless = matches!(
-        status,
-        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-    );
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+fn is_eligible(status: StatusCode, headers: &HeaderMap, left_out: Option<&LeftOut>) -> bool {
+    let bodiless = match status {
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => true,
+        StatusCode::NOT_MODIFIED => left_out.is_none(),
+        _ => false,
+    };
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .or(left_out.map(|left_out| &left_out.content_type))
+        .and_then(|value| value.to_str().ok());
     let transformable = headers
         .get_all(CACHE_CONTROL)
         .into_iter()
@@ -127,12 +148,12 @@ fn is_eligible(status: StatusCode, headers: &HeaderMap) -> bool {
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
         && transformable
-        && text(CONTENT_TYPE).is_some_and(is_text)
+        && content_type.is_some_and(is_text)
 }
 
 /// Whether bodies of a media type are text of some kind. Streams of events are left alone: each
 /// is to arrive as it is sent, and most are smaller than what would be saved.
-pub(crate) fn is_text(media_type: &str) -> bool {
+fn is_text(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
     match essence.split_once('/') {
@@ -150,8 +171,10 @@ pub(crate) fn is_text(media_type: &str) -> bool {
     }
 }
 
-/// The bytes are not those that a strong tag stands for (RFC 9110, section 8.8.1).
-fn weaken(headers: &mut HeaderMap) {
+/// The bytes are not those that a strong tag stands for (RFC 9110, section 8.8.1), and nobody
+/// knows where a range of them would be.
+fn mark_changed(headers: &mut HeaderMap) {
+    headers.remove(ACCEPT_RANGES);
     let weak = headers
         .get(ETAG)
         .map(HeaderValue::as_bytes)

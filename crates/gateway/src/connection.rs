@@ -22,10 +22,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::answer::AnswerBody;
 use crate::client::Peer;
+use crate::compress::Compressors;
 use crate::link::{Link, Phase, Shared};
 use crate::service::handle;
 use crate::stream::{StreamExecutor, StreamProgress};
-use crate::transport::{Transport, io_kind};
+use crate::transport::{Transport, io_cause};
 use crate::watch::{Verdict, Watch};
 
 /// What a client of HTTP/2 begins with (RFC 9113, section 3.4).
@@ -65,12 +66,13 @@ pub(crate) struct Ends {
 }
 
 /// Serves a connection until it ends: any stream of bytes. `http2` says which protocol it
-/// is if that is known; else the first bytes tell.
+/// is if that is known; else the first bytes tell. `compressors` are those of this thread.
 pub(crate) async fn serve<S>(
     mut stream: S,
     http2: Option<bool>,
     shared: Arc<Shared>,
     Ends { peer, local }: Ends,
+    compressors: Compressors,
     control: Control,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -99,7 +101,7 @@ pub(crate) async fn serve<S>(
     };
     let secure = shared.tls.is_some();
     let peer = Peer::new(peer.ip(), secure, &shared.config.trusted_proxies);
-    let link = Link::new(shared, peer, local, http2);
+    let link = Link::new(shared, peer, local, http2, compressors);
     let transport = Transport::new(TokioIo::new(stream), Arc::clone(&link), prefix);
     let _unfinished = Unfinished(Arc::clone(&link));
     if http2 {
@@ -250,7 +252,8 @@ async fn drive(connection: impl Graceful, link: &Link, control: &Control) {
             ended = &mut connection => {
                 if let Err(error) = ended {
                     // The kernel gave the client up.
-                    if io_kind(&error) == Some(io::ErrorKind::TimedOut) {
+                    let cause = io_cause(&error);
+                    if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
                         link.shared.metrics.connections().timed_out.inc();
                     }
                     tracing::debug!(peer = %link.peer.address, %error, "a connection ended early");

@@ -1,5 +1,6 @@
 //! A request and its answer, as they are counted and logged.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use strand_engine::{MemoryBudget, Problem, RequestId};
 use strand_telemetry::{AccessLine, RequestSample, RouteMetrics};
 
 use crate::client::Client;
-use crate::link::Link;
+use crate::link::{Link, Shared};
 use crate::request_body::Inbound;
 use crate::routing::Target;
 use crate::rules::Rules;
@@ -45,9 +46,11 @@ impl Exchange {
         Box::new(Self {
             link: Arc::clone(link),
             id,
-            client: link
-                .peer
-                .client(&parts.headers, &link.shared.config.trusted_proxies),
+            client: link.peer.client(
+                &parts.headers,
+                parts.uri.scheme(),
+                &link.shared.config.trusted_proxies,
+            ),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
@@ -112,10 +115,19 @@ impl Exchange {
         self.link.shared.routes.entry(self.route?).rules.as_ref()
     }
 
-    /// Does to the head of its answer what its route says.
-    pub(crate) fn apply_rules(&self, headers: &mut HeaderMap) {
+    /// Sets the fields of its answer that its route says. What comes after goes by them: whether
+    /// the answer is compressed, and its tag then.
+    pub(crate) fn set_fields(&self, headers: &mut HeaderMap) {
         if let Some(rules) = self.rules() {
-            rules.finish(self.origin.as_ref(), headers);
+            rules.set_fields(headers);
+        }
+    }
+
+    /// Tells the browser who may see its answer, if its route says that. Comes last: nobody else
+    /// has a say in it.
+    pub(crate) fn mark_origin(&self, headers: &mut HeaderMap) {
+        if let Some(cors) = self.rules().and_then(|rules| rules.cors.as_ref()) {
+            cors.mark(self.origin.as_ref(), headers);
         }
     }
 
@@ -192,7 +204,7 @@ impl Drop for Exchange {
             aborted,
         });
         if let Some(problem) = &self.problem {
-            count_problem(&self.link, problem);
+            count_problem(shared, problem);
         }
         let entry = self.route.map(|route| shared.routes.entry(route));
         let function = match entry.map(|entry| &entry.target) {
@@ -221,9 +233,15 @@ impl Drop for Exchange {
     }
 }
 
-/// Counts and logs a request that could not be read.
-pub(crate) fn refused(link: &Link, id: &RequestId, problem: &Problem, bytes_out: usize) {
-    let unmatched = link.shared.routes.unmatched();
+/// Counts and logs a request of this peer's that could not be read.
+pub(crate) fn refused(
+    shared: &Shared,
+    peer: IpAddr,
+    id: &RequestId,
+    problem: &Problem,
+    bytes_out: usize,
+) {
+    let unmatched = shared.routes.unmatched();
     let status = problem.status().as_u16();
     unmatched.begun();
     unmatched.ended(&RequestSample {
@@ -233,10 +251,10 @@ pub(crate) fn refused(link: &Link, id: &RequestId, problem: &Problem, bytes_out:
         bytes_out: bytes_out as u64,
         aborted: false,
     });
-    count_problem(link, problem);
-    link.shared.access.write(&AccessLine {
+    count_problem(shared, problem);
+    shared.access.write(&AccessLine {
         id: id.as_str(),
-        client: link.peer.address,
+        client: peer,
         method: "-",
         path: "-",
         protocol: "HTTP/1.1",
@@ -255,10 +273,9 @@ pub(crate) fn refused(link: &Link, id: &RequestId, problem: &Problem, bytes_out:
     });
 }
 
-fn count_problem(link: &Link, problem: &Problem) {
-    link.shared
-        .metrics
-        .problem(problem.name(), limit(Some(problem)));
+fn count_problem(shared: &Shared, problem: &Problem) {
+    let limit = limit(Some(problem));
+    shared.metrics.problem(problem.name(), limit);
 }
 
 fn limit(problem: Option<&Problem>) -> Option<&'static str> {

@@ -91,12 +91,13 @@ pub(crate) fn strip_connection(headers: &mut HeaderMap) {
 }
 
 /// Names of further fields of the connection. Some fields frame or route the
-/// message: no client can have them taken out.
+/// message, and some say for whom a proxy asks: no client can have them taken out.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     tokens(headers, &header::CONNECTION)
         .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && *token != "close")
         .filter_map(|token| HeaderName::try_from(token).ok())
         .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
+        .filter(|name| !client::is_of_proxies(name))
         .collect()
 }
 
@@ -344,6 +345,8 @@ mod tests {
         let mut fields = headers(&[
             ("connection", "Keep-Alive, X-Own"),
             ("connection", "content-length,host,, bad name"),
+            ("connection", "X-Forwarded-For, x-forwarded-port"),
+            ("connection", "forwarded, x-real-ip"),
             ("keep-alive", "timeout=5"),
             ("x-own", "1"),
             ("te", "gzip;q=1, trailers"),
@@ -358,6 +361,9 @@ mod tests {
             ("trailer", "x-t"),
             ("traceparent", "00-1-2-3"),
             ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-port", "1"),
+            ("x-real-ip", "1.2.3.4"),
+            ("forwarded", "for=1.2.3.4"),
         ]);
         strip_connection(&mut fields);
         let mut left: Vec<&str> = fields.keys().map(HeaderName::as_str).collect();
@@ -366,11 +372,14 @@ mod tests {
             left,
             [
                 "content-length",
+                "forwarded",
                 "host",
                 "te",
                 "traceparent",
                 "trailer",
-                "x-forwarded-for"
+                "x-forwarded-for",
+                "x-forwarded-port",
+                "x-real-ip"
             ]
         );
         assert_eq!(fields["te"], "trailers");

@@ -14,7 +14,8 @@
 //! - One authority: that of the request's target, else its `Host`; it stands in the
 //!   URI and in `Host`. HTTP/1.1 requests without one valid `Host` are a `bad-request`,
 //!   and HTTP/2 ones whose `Host` is not their `:authority`.
-//! - No fields of the connection: `Connection` and what it names, `Keep-Alive`,
+//! - No fields of the connection: `Connection` and what it names (but for what frames
+//!   or routes a request, or says for whom a proxy asks), `Keep-Alive`,
 //!   `Proxy-Connection`, `Proxy-Authorization`, `Transfer-Encoding`, `Upgrade`,
 //!   `HTTP2-Settings`, `Expect`, and `TE` but for `trailers`.
 //! - Trailers without what frames, routes or authorises a request.

@@ -28,7 +28,6 @@ pub(crate) struct Shared {
     pub(crate) budgets: Vec<Arc<MemoryBudget>>,
     /// Of files that are open for answers.
     pub(crate) files: Places,
-    pub(crate) compressors: Compressors,
     pub(crate) draining: AtomicBool,
 }
 
@@ -51,6 +50,8 @@ pub(crate) struct Link {
     pub(crate) peer: Peer,
     pub(crate) local: SocketAddr,
     pub(crate) http2: bool,
+    /// Those of its thread.
+    pub(crate) compressors: Compressors,
     phase: AtomicU8,
     /// Counts changes of the phase.
     steps: AtomicU32,
@@ -74,6 +75,7 @@ impl Link {
         peer: Peer,
         local: SocketAddr,
         http2: bool,
+        compressors: Compressors,
     ) -> Arc<Self> {
         Arc::new(Self {
             memory: Mutex::default(),
@@ -81,6 +83,7 @@ impl Link {
             peer,
             local,
             http2,
+            compressors,
             phase: AtomicU8::new(Phase::Header as u8),
             steps: AtomicU32::new(0),
             streams: AtomicU32::new(0),

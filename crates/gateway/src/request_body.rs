@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::fields;
 use crate::link::Link;
-use crate::transport::io_kind;
+use crate::transport::io_cause;
 
 /// What is known of a body by those who do not read it.
 #[derive(Debug, Default)]
@@ -130,10 +130,20 @@ impl RequestBody {
 
 /// Whether hyper could not read it; else its client has gone.
 fn is_malformed(error: &hyper::Error) -> bool {
-    matches!(
-        io_kind(error),
-        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
-    )
+    io_cause(error).is_some_and(is_of_chunks)
+}
+
+/// Whether it is about chunks and trailers. TLS calls records that it cannot read invalid too,
+/// but with them it is the connection that fails.
+fn is_of_chunks(error: &io::Error) -> bool {
+    let of_tls = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>());
+    let invalid = matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+    );
+    invalid && !of_tls
 }
 
 fn without_forbidden(frame: Frame<Bytes>) -> Frame<Bytes> {
@@ -197,6 +207,28 @@ impl Drop for RequestBody {
         if !self.ended && !self.incoming.is_end_stream() {
             self.inbound.given_up.store(true, Ordering::Relaxed);
             self.link.leave_unread();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tls_cannot_read_is_no_fault_of_the_body_s() {
+        use io::ErrorKind::{ConnectionReset, InvalidData, InvalidInput, UnexpectedEof};
+        for (error, expected) in [
+            (io::Error::new(InvalidInput, "a chunk's size"), true),
+            (io::Error::new(InvalidData, "a chunk's end"), true),
+            (
+                io::Error::new(InvalidData, rustls::Error::DecryptError),
+                false,
+            ),
+            (ConnectionReset.into(), false),
+            (UnexpectedEof.into(), false),
+        ] {
+            assert_eq!(is_of_chunks(&error), expected, "{error:?}");
         }
     }
 }

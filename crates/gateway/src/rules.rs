@@ -65,17 +65,13 @@ impl Rules {
         }
     }
 
-    /// Does what there is to do to the head of any answer, also of a problem. `origin` is that of
-    /// the request.
-    pub(crate) fn finish(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    /// Takes fields out of the head of any answer, also of a problem, and sets others.
+    pub(crate) fn set_fields(&self, headers: &mut HeaderMap) {
         for name in &self.remove {
             headers.remove(name);
         }
         for (name, value) in &self.set {
             headers.insert(name, value.clone());
-        }
-        if let Some(cors) = &self.cors {
-            cors.mark(origin, headers);
         }
     }
 }
@@ -140,7 +136,7 @@ mod tests {
         headers.append("x-a", HeaderValue::from_static("1"));
         headers.append("x-a", HeaderValue::from_static("2"));
         headers.append("server", HeaderValue::from_static("guest"));
-        rules.finish(None, &mut headers);
+        rules.set_fields(&mut headers);
         let left: Vec<_> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value))

@@ -55,10 +55,11 @@ pub struct Gateway {
     shared: Shared,
 }
 
-/// A thread's runtime and the connections that it has.
+/// A thread's runtime, the connections that it has, and what these share.
 struct Worker {
     handle: Handle,
     live: Arc<AtomicUsize>,
+    compressors: Compressors,
 }
 
 /// Gives a connection's places back.
@@ -109,7 +110,6 @@ impl Gateway {
                 tls: None,
                 budgets: Vec::new(),
                 files: Places::new(descriptors::files()),
-                compressors: Compressors::new(1),
                 draining: AtomicBool::new(false),
             },
         }
@@ -158,7 +158,6 @@ impl Gateway {
     ) -> Result<Drained, ServeError> {
         let max_connections = &mut self.shared.config.max_connections;
         *max_connections = descriptors::connections(*max_connections);
-        self.shared.compressors = Compressors::new(workers.len().max(1));
         let shared = Arc::new(self.shared);
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
@@ -219,15 +218,16 @@ async fn accept(
         };
         let shared = Arc::clone(shared);
         let own = control.clone();
+        let compressors = worker.compressors.clone();
         let task = async move {
             let _place = place;
             let ends = Ends { peer, local };
             match here(stream, shared.config.write_timeout) {
                 Ok(stream) if shared.tls.is_none() => {
-                    connection::serve(stream, None, shared, ends, own).await;
+                    connection::serve(stream, None, shared, ends, compressors, own).await;
                 }
                 // In a box: most of its size only the handshake needs.
-                Ok(stream) => Box::pin(shake_hands(stream, shared, ends, own)).await,
+                Ok(stream) => Box::pin(shake_hands(stream, shared, ends, compressors, own)).await,
                 Err(error) => tracing::warn!(%peer, %error, "a connection cannot be used"),
             }
         };
@@ -236,20 +236,26 @@ async fn accept(
 }
 
 /// Serves a connection of TLS.
-async fn shake_hands(stream: TcpStream, shared: Arc<Shared>, ends: Ends, control: Control) {
+async fn shake_hands(
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    ends: Ends,
+    compressors: Compressors,
+    control: Control,
+) {
     let Some(tls) = shared.tls.clone() else {
         return;
     };
-    let handshake = timeout(shared.config.header_timeout, tls.accept(stream));
+    let handshake = tls.accept(stream, ends.peer.ip(), &shared);
     let shaken = tokio::select! {
-        shaken = handshake => shaken,
+        shaken = timeout(shared.config.header_timeout, handshake) => shaken,
         () = control.drain.cancelled() => return,
     };
     let connections = shared.metrics.connections();
     match shaken {
         Ok(Ok(stream)) => {
             let http2 = tls::chose_http2(&stream);
-            connection::serve(stream, http2, shared, ends, control).await;
+            connection::serve(stream, http2, shared, ends, compressors, control).await;
         }
         Ok(Err(error)) => {
             connections.handshakes_failed.inc();
@@ -291,6 +297,7 @@ fn workers_of(handles: Vec<Handle>) -> Vec<Worker> {
         .map(|handle| Worker {
             handle,
             live: Arc::default(),
+            compressors: Compressors::default(),
         })
         .collect()
 }

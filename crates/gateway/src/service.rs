@@ -47,7 +47,9 @@ pub(crate) async fn handle(
                 exchange.end_connection();
             }
             exchange.failed(problem.clone());
-            problem.into_response(exchange.id())
+            let mut response = problem.into_response(exchange.id());
+            exchange.set_fields(response.headers_mut());
+            response
         }
     };
     if !link.http2 && exchange.gave_body_up() {
@@ -99,7 +101,7 @@ async fn answer(
     let compress = exchange.rules().is_some_and(|rules| rules.compress);
     // The function gets the fields.
     let asked = compress.then(|| accepted(&parts.headers));
-    let response = match plan {
+    let mut response = match plan {
         Plan::Call(function, command) => {
             let limits = exchange
                 .rules()
@@ -132,10 +134,10 @@ async fn answer(
         }
         Plan::Give(response) => response,
     };
+    exchange.set_fields(response.headers_mut());
     Ok(match asked {
         Some(codings) => {
-            let compressors = &link.shared.compressors;
-            compress::compress(response, &codings, compressors, exchange.budget())
+            compress::compress(response, &codings, &link.compressors, exchange.budget())
         }
         None => response,
     })
@@ -218,7 +220,7 @@ async fn dispatch(
             problem = inbound.failed() => return Err(problem),
         },
     };
-    let response = answer.unwrap_or_else(|_| {
+    let mut response = answer.unwrap_or_else(|_| {
         tracing::error!("a panic ended a request");
         Err(Problem::host_fault("the host failed during this call"))
     })?;
@@ -229,5 +231,8 @@ async fn dispatch(
         )));
     }
     fields::content_length(response.headers())?;
+    // The connection is none of its business. Before the route sets fields: what the function
+    // names in `Connection` may be one of those.
+    fields::strip_connection(response.headers_mut());
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! TLS on the way in.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -11,7 +12,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::exchange;
 use crate::fields;
+use crate::link::Shared;
 use crate::transport::raw_problem;
 
 /// Bytes of a client that does not speak TLS that are read, and thrown away, at most.
@@ -42,8 +45,14 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Shakes hands. A client that speaks HTTP in cleartext is told so.
-    pub(crate) async fn accept(&self, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    /// Shakes hands. A client that speaks HTTP in cleartext is told so, which is counted and logged
+    /// as the answer to a request.
+    pub(crate) async fn accept(
+        &self,
+        mut stream: TcpStream,
+        peer: IpAddr,
+        shared: &Shared,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let mut first = [0];
         // No record of TLS begins with a letter (RFC 8446, section 5.1), every method does.
         if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
@@ -51,7 +60,9 @@ impl Tls {
                 "scheme",
                 "this port speaks TLS: the address begins with `https://`",
             );
-            let (answer, _) = raw_problem(&problem, &fields::new_request_id());
+            let id = fields::new_request_id();
+            let (answer, length) = raw_problem(&problem, &id);
+            exchange::refused(shared, peer.to_canonical(), &id, &problem, length);
             stream.write_all(&answer).await?;
             stream.shutdown().await?;
             // Closed with bytes that nobody has read, the answer could be lost with them.

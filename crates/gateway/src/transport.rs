@@ -105,7 +105,7 @@ fn refusal(link: &Link, head: &[u8]) -> Option<Bytes> {
     };
     let id = fields::new_request_id();
     let (answer, length) = raw_problem(&problem, &id);
-    exchange::refused(link, &id, &problem, length);
+    exchange::refused(&link.shared, link.peer.address, &id, &problem, length);
     Some(answer)
 }
 
@@ -123,13 +123,13 @@ pub(crate) fn raw_problem(problem: &Problem, id: &RequestId) -> (Bytes, usize) {
     (Bytes::from(text), json.len())
 }
 
-/// The kind of the failure of the connection, or of what was read from it, that is
-/// behind an error of hyper's.
-pub(crate) fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
+/// The failure of the connection, or of what was read from it, that is behind an error
+/// of hyper's.
+pub(crate) fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         cause = error.source();
     }

@@ -328,8 +328,9 @@ impl Default for GatewaySection {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct TlsSection {
-    /// Certificates; without any the listener speaks cleartext. A client gets the first one that
-    /// is for the name that it asks for, or the first of all.
+    /// Certificates; without any the listener speaks cleartext. A client gets the one that names
+    /// what it asks for, else one with a wildcard for it, of several the first; else the first of
+    /// all.
     pub certificates: Vec<CertificateFiles>,
 }
 

@@ -14,15 +14,16 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::CertificateFiles;
-use crate::files::{FileError, read_file};
+use crate::files::{FileError, FileId, read_file};
 
 /// Bytes of a file with certificates or a key.
 const MAX_FILE: u64 = 1 << 20;
 
-/// How often the files are looked at. Nothing is read unless they changed.
+/// How often the files are looked at. Nothing is read unless they changed, or could not be read.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Why certificates cannot be used.
@@ -32,6 +33,14 @@ pub struct TlsError {
     what: &'static str,
     path: PathBuf,
     cause: Cause,
+}
+
+impl TlsError {
+    /// Whether it was the system that did not let a file be read, such as for want of a
+    /// descriptor: that may pass, and the file is the same then.
+    fn may_pass(&self) -> bool {
+        matches!(self.cause, Cause::Read(FileError::Io(_)))
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +59,12 @@ enum Cause {
     OtherKey(PathBuf),
 }
 
-/// The certificates that connections are given: by the name that the client asks for, else the
-/// first.
+/// The certificates that connections are given: the one that names what the client asks for, else
+/// one with a wildcard for it, of several the first; else the first of all.
 pub struct Certificates {
     files: Vec<CertificateFiles>,
     /// The files as they were before they were read.
-    read: Vec<Option<Stamp>>,
+    read: Vec<Option<FileId>>,
     current: ArcSwap<Set>,
 }
 
@@ -75,7 +84,7 @@ impl Certificates {
     /// # Errors
     /// When one of the files cannot be used; the message says which.
     pub fn read(files: Vec<CertificateFiles>) -> Result<Arc<Self>, TlsError> {
-        let read = stamps(&files);
+        let read = look(&files);
         let set = read_all(&files)?;
         Ok(Arc::new(Self {
             files,
@@ -89,59 +98,84 @@ impl Certificates {
     pub(crate) async fn watch(self: Arc<Self>) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known = self.read.clone();
+        let mut known = Known {
+            files: self.read.clone(),
+            said: None,
+        };
         loop {
             ticks.tick().await;
-            let own = Arc::clone(&self);
-            let looked = tokio::task::spawn_blocking(move || {
-                let found = stamps(&own.files);
-                let read = (found != known).then(|| read_all(&own.files));
+            let (own, before) = (Arc::clone(&self), known.files.clone());
+            let looked = spawn_blocking(move || {
+                let found = look(&own.files);
+                let read = (found != before).then(|| read_all(&own.files));
                 (found, read)
             });
-            let Ok((found, read)) = looked.await else {
-                return;
-            };
-            known = found;
-            match read {
-                None => {}
-                Some(Ok(set)) => {
-                    tracing::info!(names = ?set.all_names(), "certificates were read again");
-                    self.current.store(Arc::new(set));
-                }
-                Some(Err(error)) => tracing::error!(
-                    %error,
-                    "changed certificates cannot be used; those from before stay"
-                ),
+            if let Some(set) = known.learn(looked.await) {
+                tracing::info!(names = ?set.all_names(), "certificates were read again");
+                self.current.store(Arc::new(set));
             }
         }
     }
 }
 
-fn stamps(files: &[CertificateFiles]) -> Vec<Option<Stamp>> {
+/// Which files are there. `None` stands for one that is not, or is none.
+fn look(files: &[CertificateFiles]) -> Vec<Option<FileId>> {
     let paths = files.iter().flat_map(|it| [&it.certificate, &it.key]);
-    paths.map(|path| Stamp::of(path)).collect()
+    paths.map(|path| FileId::look(path)).collect()
 }
 
-/// What tells that a file was changed, or is another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    length: u64,
-    changed: (i64, i64),
+/// What one look found: the files, and what they hold if they are not those that were known.
+type Looked = (Vec<Option<FileId>>, Option<Result<Set, TlsError>>);
+
+/// What is remembered from one look to the next.
+struct Known {
+    /// The files that were read, also if what they hold is of no use.
+    files: Vec<Option<FileId>>,
+    /// Why files could not be read, as it was said.
+    said: Option<String>,
 }
 
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let data = std::fs::metadata(path).ok()?;
-        Some(Self {
-            file: (data.dev(), data.ino()),
-            length: data.len(),
-            changed: (data.ctime(), data.ctime_nsec()),
-        })
+impl Known {
+    /// The certificates, if there are new ones. Files that could not be read are not known then,
+    /// so that the next look reads them: nothing about them need change before they can be.
+    fn learn(&mut self, looked: Result<Looked, JoinError>) -> Option<Set> {
+        let (found, read) = match looked {
+            Ok((_, Some(Err(error)))) if error.may_pass() => {
+                self.say(error.to_string());
+                return None;
+            }
+            Ok(looked) => looked,
+            // The panic itself was reported when it happened.
+            Err(_) => {
+                self.say("a panic ended the look at them".to_owned());
+                return None;
+            }
+        };
+        self.files = found;
+        self.said = None;
+        match read? {
+            Ok(set) => Some(set),
+            Err(error) => {
+                tracing::error!(%error, "changed certificates cannot be used; those from before stay");
+                None
+            }
+        }
+    }
+
+    /// Says a cause once, however often it is met.
+    fn say(&mut self, cause: String) {
+        if self.said.as_ref() != Some(&cause) {
+            tracing::error!(
+                error = %cause,
+                "changed certificates cannot be read; those from before stay, and it is tried again"
+            );
+            self.said = Some(cause);
+        }
     }
 }
 
 impl Set {
+    /// The certificate that names it, else one with a wildcard for it, else the first of all.
     fn choose(&self, name: Option<&str>) -> Option<&Arc<CertifiedKey>> {
         let name = name.map(str::to_ascii_lowercase);
         let found = name.and_then(|name| {
@@ -184,12 +218,15 @@ fn read_all(files: &[CertificateFiles]) -> Result<Set, TlsError> {
         let (certificate, names) = read_pair(files)?;
         set.certificates.push(Arc::new(certificate));
         for name in names {
-            // Of two certificates with a name the first has it.
+            // Of several certificates with a name the first has it.
             match name.strip_prefix("*.") {
                 Some(below) => set.below.entry(below.to_owned()).or_insert(index),
                 None => set.names.entry(name).or_insert(index),
             };
         }
+    }
+    for files in files {
+        warn_of_readers(&files.key);
     }
     Ok(set)
 }
@@ -231,15 +268,19 @@ fn read_chain(path: &Path) -> Result<(Vec<CertificateDer<'static>>, Vec<String>)
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Cause> {
     let text = read_file(path, MAX_FILE)?;
-    if let Ok(data) = std::fs::metadata(path)
-        && data.mode() & 0o007 != 0
-    {
-        tracing::warn!(path = %path.display(), "every user of this machine may read the key");
-    }
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
         rustls::pki_types::pem::Error::NoItemsFound => Cause::NoKey,
         error => Cause::Pem(error),
     })
+}
+
+/// Only of keys that are used: those of files that cannot be read are tried every second.
+fn warn_of_readers(key: &Path) {
+    if let Ok(data) = std::fs::metadata(key)
+        && data.mode() & 0o007 != 0
+    {
+        tracing::warn!(path = %key.display(), "every user of this machine may read the key");
+    }
 }
 
 #[cfg(test)]

@@ -72,9 +72,9 @@ pub struct ConnectionMetrics {
     pub open: Gauge,
     /// Connections that were ever accepted.
     pub accepted: Counter,
-    /// Connections that were closed for a time limit.
+    /// Connections that were closed for a time limit, also that of their TLS handshake.
     pub timed_out: Counter,
-    /// Connections that ended in their TLS handshake.
+    /// Connections whose TLS handshake failed; one that took too long timed out.
     pub handshakes_failed: Counter,
 }
 
@@ -239,12 +239,12 @@ impl Metrics {
         );
         registry.register(
             "connections_timed_out",
-            "Connections closed for a time limit",
+            "Connections closed for a time limit, that of TLS handshakes too",
             connections.timed_out.clone(),
         );
         registry.register(
             "tls_handshakes_failed",
-            "Connections that ended in their TLS handshake",
+            "Connections whose TLS handshake failed, but for those that timed out",
             connections.handshakes_failed.clone(),
         );
         registry.register("compilations", "Artefacts made or found", results);

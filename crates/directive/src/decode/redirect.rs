@@ -3,6 +3,7 @@
 use super::route::not_captured;
 use super::{At, Decoder, fields};
 use crate::diagnostic::{Invalid, any_of, quote};
+use crate::http_rule::is_host_and_port;
 use crate::model::Redirect;
 use crate::route_path::Captures;
 use crate::template::{Template, Variable};
@@ -75,8 +76,7 @@ fn place(text: &str) -> Result<Template, Invalid> {
             let (host, path) = rest.split_at(end);
             // What follows a bare host could become a part of it.
             let whole = path.starts_with('/') || start.len() == text.len();
-            let good = !host.is_empty() && !host.contains(['@', '\\']);
-            (whole && good).then_some(path)
+            (whole && is_host_and_port(host)).then_some(path)
         }
         None => Some(start).filter(|path| path.starts_with('/')),
     };

@@ -77,7 +77,9 @@ fn places_to_go_to() {
     let found = decoded(
         "- { path: '/a/{*rest}', redirect: { to: '/b/{path.rest}' } }\n\
          - { path: /, redirect: { to: 'https://example.org', status: 308 } }\n\
-         - { path: '/c/{id}', redirect: { to: 'http://example.org:81/?id={path.id}#x' } }",
+         - { path: '/c/{id}', redirect: { to: 'http://example.org:81/?id={path.id}#x' } }\n\
+         - { path: /d, redirect: { to: 'http://[::1]:8080/' } }\n\
+         - { path: /e, redirect: { to: 'https://127.0.0.1' } }",
     );
     let statuses: Vec<u16> = found
         .iter()
@@ -86,7 +88,8 @@ fn places_to_go_to() {
             _ => panic!("{target:?}"),
         })
         .collect();
-    assert_eq!(statuses, [Redirect::STATUS, 308, Redirect::STATUS]);
+    let usual = Redirect::STATUS;
+    assert_eq!(statuses, [usual, 308, usual, usual, usual]);
     check(
         &routes(
             "- { path: /a, redirect: {} }\n\
@@ -108,7 +111,14 @@ fn places_to_go_to() {
              - { path: /q, redirect: { to: /r, code: 308 } }\n\
              - { path: /r, redirect: { to: /s }, compress: true, limits: { body: 1 }, cacheControl: no-store }\n\
              - { path: /s, redirect: { to: /t }, function: f }\n\
-             - { path: /t, redirect: { to: /u }, command: {} }",
+             - { path: /t, redirect: { to: /u }, command: {} }\n\
+             - { path: /u, redirect: { to: 'https://:80/' } }\n\
+             - { path: /v, redirect: { to: 'https://[x/' } }\n\
+             - { path: /w, redirect: { to: 'https://a:https/' } }\n\
+             - { path: /x, redirect: { to: 'https://a:99999/' } }\n\
+             - { path: /y, redirect: { to: 'https://a:/' } }\n\
+             - { path: /z, redirect: { to: 'https://*.example.org/' } }\n\
+             - { path: /0, redirect: { to: 'https://127.1/' } }",
         ),
         expect![[r#"
             error 10:19 |redirect| spec.routes[0].redirect.to
@@ -175,6 +185,27 @@ fn places_to_go_to() {
             error 29:41 |command| spec.routes[19].command
               `command` is for functions, but this route has none
                 remove `command`
+            error 30:35 |'https://:80/'| spec.routes[20].redirect.to
+              `https://:80/` is no place to go to
+                write a path such as `/new/{path.rest}`, or a URL whose host stands there: `https://HOST/…`
+            error 31:35 |'https://[x/'| spec.routes[21].redirect.to
+              `https://[x/` is no place to go to
+                write a path such as `/new/{path.rest}`, or a URL whose host stands there: `https://HOST/…`
+            error 32:35 |'https://a:https/'| spec.routes[22].redirect.to
+              `https://a:https/` is no place to go to
+                write a path such as `/new/{path.rest}`, or a URL whose host stands there: `https://HOST/…`
+            error 33:35 |'https://a:99999/'| spec.routes[23].redirect.to
+              `https://a:99999/` is no place to go to
+                write a path such as `/new/{path.rest}`, or a URL whose host stands there: `https://HOST/…`
+            error 34:35 |'https://a:/'| spec.routes[24].redirect.to
+              `https://a:/` is no place to go to
+                write a path such as `/new/{path.rest}`, or a URL whose host stands there: `https://HOST/…`
+            error 35:35 |'https://*.example.org/'| spec.routes[25].redirect.to
+              `https://*.example.org/` is no place to go to
+                write a path such as `/new/{path.rest}`, or a URL whose host stands there: `https://HOST/…`
+            error 36:35 |'https://127.1/'| spec.routes[26].redirect.to
+              `https://127.1/` is no place to go to
+                write a path such as `/new/{path.rest}`, or a URL whose host stands there: `https://HOST/…`
         "#]],
     );
 }

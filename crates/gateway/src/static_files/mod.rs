@@ -36,7 +36,7 @@ use tokio::task::spawn_blocking;
 
 use crate::accept_encoding::Coding;
 use crate::answer::empty;
-use crate::compress::is_text;
+use crate::compress::LeftOut;
 use crate::rules::vary;
 pub(crate) use crate::static_files::lookup::Root;
 pub(crate) use crate::static_files::places::Places;
@@ -103,7 +103,9 @@ fn respond(
         let name = HeaderValue::from_static(coding.name());
         headers.insert(header::CONTENT_ENCODING, name);
     }
-    if compresses && (file.coding.is_some() || is_text(&file.content_type)) {
+    if compresses {
+        // Also of what no client gets compressed now: whether there are neighbours for other
+        // clients is not looked at, and one may come.
         vary(headers, "accept-encoding");
     }
     insert(headers, header::ETAG, &tag.to_string());
@@ -117,6 +119,13 @@ fn respond(
     match conditions.evaluate(&tag, modified) {
         Outcome::NotModified => {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
+            if let Ok(content_type) = HeaderValue::from_str(&file.content_type) {
+                let length = file.length;
+                response.extensions_mut().insert(LeftOut {
+                    content_type,
+                    length,
+                });
+            }
             return Ok(response);
         }
         Outcome::Failed => {

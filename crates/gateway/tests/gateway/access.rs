@@ -1,14 +1,17 @@
 //! The access line.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use http::Response;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use serde_json::{Value, json};
-use strand_gateway::Config;
+use strand_gateway::{Config, Tls};
 use tokio::time::{Duration, sleep};
 
 use crate::client::{Client, http2};
-use crate::support::{Server, data, function, get, steps, text};
+use crate::support::{Server, data, eventually, function, get, reflect, steps, text};
 
 /// A line without what is another one each time.
 fn fixed(mut line: Value) -> Value {
@@ -117,6 +120,61 @@ async fn a_line_says_what_happened() {
     ] {
         assert_eq!(server.metric(&name), value, "{name}");
     }
+}
+
+/// Has no certificate for anybody.
+#[derive(Debug)]
+struct Nobody;
+
+impl ResolvesServerCert for Nobody {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn cleartext_on_a_port_of_tls_has_a_line() {
+    let routes = [function("/", "*", "f")];
+    let config = Config {
+        header_timeout: Duration::from_secs(2),
+        ..Config::default()
+    };
+    let server = Server::prepared(config, Path::new("."), &routes, reflect, |gateway| {
+        gateway.over_tls(Tls::new(Arc::new(Nobody)).unwrap())
+    });
+    let mut client = Client::connect(server.addr).await;
+    let answer = client.get("/").await;
+    assert_eq!(
+        (answer.status, &answer.json()["field"]),
+        (400, &json!("scheme"))
+    );
+    let id = answer.header("x-request-id").unwrap();
+    drop(client);
+    let line = &server.lines(1).await[0];
+    for (name, value) in [
+        ("id", json!(id)),
+        ("client", json!("127.0.0.1")),
+        ("status", json!(400)),
+        ("problem", json!("bad-request")),
+        ("bytes_out", json!(answer.body.len())),
+    ] {
+        assert_eq!(line[name], value, "{name}");
+    }
+    let refused = r#"strand_requests_total{app="",function="",route="",class="4xx"}"#;
+    assert_eq!(server.metric(refused), 1.0);
+    assert_eq!(server.metric("strand_problems_total"), 1.0);
+    eventually("a failed handshake", || {
+        server.metric("strand_tls_handshakes_failed_total") == 1.0
+    })
+    .await;
+    // Who says nothing at all was too slow.
+    let mut silent = Client::connect(server.addr).await;
+    assert!(silent.is_closed().await);
+    eventually("a time-out", || {
+        server.metric("strand_connections_timed_out_total") == 1.0
+    })
+    .await;
+    assert_eq!(server.metric("strand_tls_handshakes_failed_total"), 1.0);
 }
 
 #[tokio::test]

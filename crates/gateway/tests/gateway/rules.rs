@@ -1,17 +1,21 @@
 //! What routes do beside what answers: redirects, CORS, fields, limits, codings.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 use std::{fs, path::Path};
 
 use flate2::read::GzDecoder;
+use futures::StreamExt;
+use http::Response;
+use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
 use strand_directive::{Route, RouteLimits, RouteTarget, Rules, Template, parse};
 use strand_engine::{BodyError, Limit, MemoryBudget, Problem};
 use strand_gateway::Config;
 
-use crate::client::Client;
-use crate::support::{Folder, Server, data, folder, function, reflect, steps, text};
+use crate::client::{Client, http2};
+use crate::support::{Folder, Server, data, folder, function, get, reflect, steps, text};
 
 /// Routes as a Directive has them.
 fn routes(yaml: &str) -> Vec<Route> {
@@ -227,6 +231,71 @@ async fn a_route_compresses_what_its_function_answers() {
 }
 
 #[tokio::test]
+async fn what_a_route_sets_comes_before_compression() {
+    let routes = routes(
+        "  - { path: /kept, function: f, compress: true, headers: { set: { cache-control: no-transform } } }\n  - { path: /tag, function: f, compress: true, headers: { set: { etag: '\"1\"' }, remove: [x-own] } }\n  - { path: /text, function: f, compress: true, headers: { set: { content-type: text/html } } }\n  - { path: /other, function: f, compress: true, headers: { set: { content-type: image/png } } }\n",
+    );
+    let server = Server::start(Config::default(), Path::new("."), &routes, |_| async {
+        let mut response = text("all work and no play\n".repeat(100));
+        for (name, value) in [
+            ("content-type", "text/plain"),
+            ("x-own", "1"),
+            ("connection", "etag, cache-control"),
+        ] {
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
+        Ok(response)
+    });
+    let mut client = Client::connect(server.addr).await;
+    for (path, coding, name, value) in [
+        ("/kept", None, "cache-control", Some("no-transform")),
+        // The bytes are not those that the tag was set for.
+        ("/tag", Some("gzip"), "etag", Some("W/\"1\"")),
+        ("/tag", Some("gzip"), "x-own", None),
+        ("/text", Some("gzip"), "content-type", Some("text/html")),
+        ("/other", None, "content-type", Some("image/png")),
+    ] {
+        let answer = client.ask("GET", path, "accept-encoding: gzip\r\n").await;
+        assert_eq!(answer.header("content-encoding"), coding, "{path}");
+        assert_eq!(answer.header(name), value, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_compresses_no_more_than_its_thread_may() {
+    let mut route = function("/", "*", "f");
+    route.rules.compress = true;
+    let server = Server::start(Config::default(), Path::new("."), &[route], |_| async {
+        let begun = futures::stream::iter([data("begun")]);
+        let body = StreamBody::new(begun.chain(futures::stream::pending()));
+        let mut response = Response::new(body.boxed_unsync());
+        response
+            .headers_mut()
+            .insert("content-type", "text/plain".parse().unwrap());
+        Ok(response)
+    });
+    let mut open = Vec::new();
+    // The second connection is on the other thread, which has places of its own.
+    for connection in 0..2 {
+        let mut sender = http2(server.addr).await;
+        let mut answers = Vec::new();
+        for _ in 0..17 {
+            let mut request = get("http://t/");
+            request
+                .headers_mut()
+                .insert("accept-encoding", "gzip".parse().unwrap());
+            answers.push(sender.send_request(request).await.unwrap());
+        }
+        let compressed = answers
+            .iter()
+            .filter(|answer| answer.headers().contains_key("content-encoding"))
+            .count();
+        assert_eq!(compressed, 8, "connection {connection}");
+        open.push((sender, answers));
+    }
+}
+
+#[tokio::test]
 async fn a_compressed_answer_that_breaks_off_is_seen_to() {
     let mut route = function("/", "*", "f");
     route.rules.compress = true;
@@ -253,6 +322,8 @@ async fn files_go_out_as_their_compressed_neighbours() {
         ("a.css.br", "brotli of a"),
         ("a.css.gz", "gzip of a"),
         ("b.css", long.as_str()),
+        ("pic.png", "pixels"),
+        ("pic.png.br", "brotli of pixels"),
         ("old.bin", "original"),
         ("old.bin.gz", "stale"),
         ("index.html", "page"),
@@ -281,6 +352,9 @@ async fn files_go_out_as_their_compressed_neighbours() {
         ("/a.css", "identity", None, Some(&*long)),
         ("/b.css", "br", None, Some(&*long)),
         ("/b.css", "gzip, br", Some("gzip"), None),
+        // What others get of a file that is no text is another one.
+        ("/pic.png", "br", Some("br"), Some("brotli of pixels")),
+        ("/pic.png", "identity", None, Some("pixels")),
         ("/old.bin", "gzip", None, Some("original")),
         ("/", "zstd", Some("zstd"), Some("zstd of index")),
         ("/as-is/a.css", "gzip, br", None, Some(&*long)),
@@ -301,12 +375,12 @@ async fn files_go_out_as_their_compressed_neighbours() {
             "public, max-age=60"
         };
         assert_eq!(answer.header("cache-control"), Some(expected), "{path}");
-        let varies = !as_is && !path.ends_with(".bin");
-        assert_eq!(answer.header("vary").is_some(), varies, "{path} {accept}");
+        let varies = (!as_is).then_some("accept-encoding");
+        assert_eq!(answer.header("vary"), varies, "{path} {accept}");
     }
 
     // Each has a tag of its own, with which it is asked for again, and ranges of its own.
-    let mut tags = Vec::new();
+    let mut tags = BTreeSet::new();
     for accept in ["br", "gzip", "identity"] {
         let field = format!("accept-encoding: {accept}\r\n");
         let answer = client.ask("GET", "/a.css", &field).await;
@@ -317,9 +391,8 @@ async fn files_go_out_as_their_compressed_neighbours() {
             (again.status, again.header("vary")),
             (304, Some("accept-encoding"))
         );
-        tags.push(tag);
+        tags.insert(tag);
     }
-    tags.dedup();
     assert_eq!(tags.len(), 3, "{tags:?}");
     let part = "accept-encoding: br\r\nrange: bytes=0-5\r\n";
     let part = client.ask("GET", "/a.css", part).await;
@@ -342,27 +415,89 @@ async fn files_go_out_as_their_compressed_neighbours() {
 }
 
 #[tokio::test]
+async fn a_304_has_the_tag_of_its_200() {
+    let app = Folder::new();
+    let long = "body { color: black }\n".repeat(1000);
+    for (name, content) in [
+        ("a.css", &*long),
+        ("short.css", "a {}"),
+        ("a.png", &*long),
+        ("b.css", &*long),
+        ("b.css.gz", "gzip of b"),
+    ] {
+        fs::write(app.0.join(name), content).unwrap();
+    }
+    // Until no file can still change within the same tick of the clock: the tags are strong then.
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    let (mut all, mut kept) = (folder("/{*rest}", "."), folder("/kept/{*rest}", "."));
+    all.rules.compress = true;
+    kept.rules.compress = true;
+    let no_transform = ("cache-control".to_owned(), "no-transform".to_owned());
+    kept.rules.headers.set = [no_transform].into();
+    let server = Server::start(Config::default(), &app.0, &[all, kept], reflect);
+    let mut client = Client::connect(server.addr).await;
+    for (path, accept, weak) in [
+        ("/a.css", "gzip", true),
+        ("/a.css", "identity", false),
+        ("/a.css", "br", false),
+        ("/short.css", "gzip", false),
+        ("/a.png", "gzip", false),
+        ("/b.css", "gzip", false),
+        ("/kept/a.css", "gzip", false),
+    ] {
+        let field = format!("accept-encoding: {accept}\r\n");
+        let answer = client.ask("GET", path, &field).await;
+        let tag = answer.header("etag").unwrap();
+        assert_eq!(tag.starts_with("W/"), weak, "{path} {accept}: {tag}");
+        for method in ["GET", "HEAD"] {
+            let again = format!("{field}if-none-match: {tag}\r\n");
+            let again = client.ask(method, path, &again).await;
+            assert_eq!(again.status, 304, "{method} {path} {accept}");
+            for name in ["etag", "vary", "cache-control", "accept-ranges"] {
+                let (found, expected) = (again.header(name), answer.header(name));
+                assert_eq!(found, expected, "{method} {path} {accept} {name}");
+            }
+            assert_eq!(again.header("content-type"), None);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_says_who_asks() {
     let proxies = |networks: &[&str]| Config {
         trusted_proxies: networks.iter().map(|text| text.parse().unwrap()).collect(),
         ..Config::default()
     };
-    let fields = "x-forwarded-for: 203.0.113.9, 198.51.100.7\r\nx-forwarded-proto: https\r\n";
-    for (networks, client_seen, way, uri) in [
+    // What the proxy says stays, whatever its client calls a field of the connection.
+    let fields = "x-forwarded-for: 203.0.113.9, 198.51.100.7\r\nx-forwarded-proto: https\r\nx-forwarded-host: a.example\r\nconnection: x-forwarded-for, x-forwarded-host\r\n";
+    for (networks, client_seen, way, uri, host) in [
         (
             &["127.0.0.0/8"][..],
             "198.51.100.7",
             "198.51.100.7, 127.0.0.1",
             "https://test/",
+            json!("a.example"),
         ),
-        (&["10.0.0.0/8"], "127.0.0.1", "127.0.0.1", "http://test/"),
+        (
+            &["10.0.0.0/8"],
+            "127.0.0.1",
+            "127.0.0.1",
+            "http://test/",
+            Value::Null,
+        ),
     ] {
         let server = Server::of(proxies(networks), reflect);
         let mut client = Client::connect(server.addr).await;
         let said = client.ask("GET", "/", fields).await.json();
         assert_eq!(said["headers"]["x-forwarded-for"], way);
+        assert_eq!(said["headers"]["x-forwarded-host"], host);
         assert_eq!(said["uri"], uri);
         assert_eq!(server.lines(1).await[0]["client"], client_seen);
+        if client_seen != "127.0.0.1" {
+            let said = client.get("https://test/").await.json();
+            assert_eq!(said["uri"], "https://test/");
+            assert_eq!(said["headers"]["x-forwarded-proto"], "https");
+        }
     }
 }
 

@@ -137,6 +137,24 @@ impl Server {
         F: Fn(Call) -> A + Send + Sync + 'static,
         A: Future<Output = Answered> + Send + 'static,
     {
+        Self::prepared(config, folder, routes, answer, |gateway| match budget {
+            Some(budget) => gateway.charged_to(budget),
+            None => gateway,
+        })
+    }
+
+    /// With a gateway to which this was done.
+    pub(crate) fn prepared<F, A>(
+        config: Config,
+        folder: &Path,
+        routes: &[Route],
+        answer: F,
+        prepare: impl FnOnce(Gateway) -> Gateway,
+    ) -> Self
+    where
+        F: Fn(Call) -> A + Send + Sync + 'static,
+        A: Future<Output = Answered> + Send + 'static,
+    {
         let metrics = Arc::new(Metrics::new());
         let app = AppRoutes {
             hosts: &[],
@@ -148,16 +166,13 @@ impl Server {
         let sink = Sink::default();
         let (writer, log) =
             LogWriter::start(sink.clone(), 1 << 20, |dropped| format!("{dropped}\n")).unwrap();
-        let mut gateway = Gateway::new(
+        let gateway = prepare(Gateway::new(
             config,
             Arc::new(table),
             Arc::new(Functions(answer)),
             Arc::clone(&metrics),
             AccessLog::new(writer, true),
-        );
-        if let Some(budget) = budget {
-            gateway = gateway.charged_to(budget);
-        }
+        ));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

@@ -30,17 +30,26 @@ fn a_certificate_is_chosen_by_name() {
             "b",
             &["*.b.example", "B.example", "shared.example"],
         ),
+        files(&folder, "c", &["named.b.example", "*.b.example"]),
     ];
     let set = read_all(&files).unwrap();
     assert_eq!(
         set.all_names(),
-        ["*.b.example", "a.example", "b.example", "shared.example"]
+        [
+            "*.b.example",
+            "a.example",
+            "b.example",
+            "named.b.example",
+            "shared.example"
+        ]
     );
     for (name, expected) in [
         (Some("a.example"), 0),
         (Some("A.EXAMPLE"), 0),
         (Some("b.example"), 1),
         (Some("x.b.example"), 1),
+        // A name comes before wildcards, wherever it stands.
+        (Some("named.b.example"), 2),
         (Some("shared.example"), 0),
         // A wildcard is one label (RFC 9525, section 6.3).
         (Some("x.y.b.example"), 0),
@@ -140,4 +149,37 @@ async fn files_that_change_are_read_again() {
     std::fs::copy(&third.key, &here.key).unwrap();
     becomes(&certificates, "third.example").await;
     watching.abort();
+}
+
+#[tokio::test]
+async fn files_that_could_not_be_read_are_tried_again() {
+    let folder = TempDir::new().unwrap();
+    let here = [files(&folder, "here", &["a.example"])];
+    let found = look(&here);
+    let mut known = Known {
+        files: vec![None, None],
+        said: None,
+    };
+    let fails = |cause| {
+        let (what, path) = ("key", here[0].key.clone());
+        Ok((found.clone(), Some(Err(TlsError { what, path, cause }))))
+    };
+    // `EIO`: the same file can be read once the disk answers.
+    let unread = || Cause::Read(FileError::Io(std::io::Error::from_raw_os_error(5)));
+    assert!(known.learn(fails(unread())).is_none());
+    let said = known.said.clone().unwrap();
+    assert!(said.contains("here.key: Input/output error"), "{said}");
+    let panicked = spawn_blocking(|| -> Looked { panic!("for a test") }).await;
+    assert!(known.learn(panicked).is_none());
+    assert_ne!(known.said.as_ref(), Some(&said));
+    assert_eq!(known.files, [None, None]);
+    let set = known.learn(Ok((found.clone(), Some(read_all(&here)))));
+    assert_eq!(set.unwrap().all_names(), ["a.example"]);
+    assert_eq!((&known.files, &known.said), (&found, &None));
+
+    // What is readable and wrong stays so until it changes.
+    known.files = vec![None, None];
+    assert!(known.learn(fails(Cause::NoKey)).is_none());
+    assert_eq!(known.files, found);
+    assert!(known.learn(Ok((found.clone(), None))).is_none());
 }
