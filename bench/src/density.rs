@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use strand_builder::shell_line;
 use tokio::time::sleep;
-use wasm_encoder::{CustomSection, Section};
 
 use crate::client::{Client, Target};
 use crate::density_report::{Held, Prepared, Report, Requests};
@@ -16,7 +15,7 @@ use crate::machine::{Busy, Machine};
 use crate::memory::Memory;
 use crate::setup::Setup;
 use crate::stats::{Spread, percentile};
-use crate::strand::{App, Function, Strand, Up};
+use crate::strand::{App, Function, Strand, Up, distinct};
 
 /// What every app has, but for a section that makes it another component.
 const GUEST: &str = "hello-http02";
@@ -27,7 +26,6 @@ const FUNCTION: Function = Function {
     bucket: false,
     route: "/",
 };
-const SECTION: &str = "strand-bench";
 /// As much compiled code as is ever asked for: what was prepared is not to be removed again.
 const CONFIG: &str = "[compile]\ncache = \"128Gi\"\n";
 
@@ -146,7 +144,7 @@ impl<'a> Nodes<'a> {
                 host: Some(&host),
                 function: &FUNCTION,
             }
-            .write(&nodes.apps.join(name(app)), &distinct(&wasm, app))?;
+            .write(&nodes.apps.join(name(app)), &distinct(&wasm, &name(app)))?;
         }
         fs::write(&nodes.config, CONFIG).with_context(|| format!("{}", nodes.config.display()))?;
         Ok(nodes)
@@ -235,18 +233,6 @@ fn host(app: usize) -> String {
     format!("{}.example", name(app))
 }
 
-/// The same component under another digest: what a section of nobody's means is left to whoever
-/// knows it, so this one means nothing.
-fn distinct(wasm: &[u8], app: usize) -> Vec<u8> {
-    let mut wasm = wasm.to_vec();
-    CustomSection {
-        name: SECTION.into(),
-        data: name(app).into_bytes().into(),
-    }
-    .append_to(&mut wasm);
-    wasm
-}
-
 /// Waits until a node is ready, and gives others their turn in the meantime.
 async fn wait(strand: &mut Strand, apps: usize, mut meanwhile: impl FnMut()) -> Result<()> {
     let patience = PATIENCE + EACH * u32::try_from(apps).unwrap_or(u32::MAX);
@@ -322,17 +308,6 @@ fn requests(mut nanoseconds: Vec<u64>) -> Result<Requests> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn components_differ_and_keep_what_they_were() {
-        // The head of a component without anything in it.
-        let wasm = *b"\0asm\x0d\0\x01\0";
-        let (one, ten) = (distinct(&wasm, 1), distinct(&wasm, 10));
-        assert_ne!(one, ten);
-        assert!(one.starts_with(&wasm) && ten.starts_with(&wasm));
-        // Kind 0, its length, and the length of its name.
-        assert_eq!(one[8..], *b"\0\x12\x0cstrand-benchapp-1");
-    }
 
     #[test]
     fn apps_that_are_asked_are_spread_over_all() {

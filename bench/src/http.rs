@@ -146,6 +146,7 @@ impl Bench<'_> {
         let before = running.process.cpu()?;
         let measured = load::run(&Load {
             address: running.address,
+            hosts: &running.hosts,
             connections,
             warm_up: WARM_UP,
             window: self.window,
@@ -213,7 +214,9 @@ impl Server {
 impl Seen {
     fn report(mut self, peer: &Peer, connections: &[usize]) -> PeerReport {
         let directive = match &peer.kind {
-            peers::Kind::Strand(function) => Some(function.section()),
+            peers::Kind::Strand(function) | peers::Kind::StrandApps(function, _) => {
+                Some(function.section())
+            }
             _ => None,
         };
         let cells = connections

@@ -94,15 +94,24 @@ pub(crate) struct Missing {
 #[derive(Debug, Serialize)]
 pub(crate) struct Target {
     pub(crate) peer: &'static str,
+    /// Who it is compared with.
+    pub(crate) than: &'static str,
     pub(crate) connections: usize,
+    /// Requests a second, as a multiple of the other's.
     pub(crate) at_least: f64,
     /// None when one of the two was not measured.
     pub(crate) ratio: Option<f64>,
     pub(crate) met: Option<bool>,
 }
 
-/// Who must be how much faster than `wasmtime serve` of the same world, at 32 connections.
-const TARGETS: [(&str, f64); 2] = [("strand 0.2 fresh", 2.5), ("strand 0.3 reused", 1.2)];
+/// Who must be how many times as fast as whom, at 32 connections.
+const TARGETS: [(&str, f64, &str); 5] = [
+    ("strand 0.2 fresh", 4.0, "wasmtime serve 0.2"),
+    ("strand 0.2 fresh", 2.0, "workerd"),
+    ("strand 0.2, 50 apps", 0.5, "strand 0.2 fresh"),
+    ("strand 0.2 reused", 6.0, "wasmtime serve 0.2"),
+    ("strand 0.3 reused", 1.5, "wasmtime serve 0.3"),
+];
 const TARGET_CONNECTIONS: usize = 32;
 
 /// Everything.
@@ -130,7 +139,7 @@ impl Report {
     ) -> Self {
         compare(&mut peers);
         let targets = TARGETS
-            .map(|(peer, at_least)| target(&peers, peer, at_least))
+            .map(|(peer, at_least, than)| target(&peers, peer, at_least, than))
             .into();
         Self {
             machine,
@@ -182,17 +191,19 @@ fn compare(peers: &mut [PeerReport]) {
     }
 }
 
-fn target(peers: &[PeerReport], peer: &'static str, at_least: f64) -> Target {
-    let ratio = peers
-        .iter()
-        .find(|report| report.name == peer)
-        .and_then(|report| {
-            let mut cells = report.cells.iter();
-            cells.find(|cell| cell.connections == TARGET_CONNECTIONS)
-        })
-        .and_then(|cell| cell.ratio);
+fn target(peers: &[PeerReport], peer: &'static str, at_least: f64, than: &'static str) -> Target {
+    let median = |name| {
+        let report = peers.iter().find(|report| report.name == name)?;
+        let mut cells = report.cells.iter();
+        let cell = cells.find(|cell| cell.connections == TARGET_CONNECTIONS)?;
+        Some(cell.requests_per_second?.median)
+    };
+    let ratio = median(peer)
+        .zip(median(than))
+        .map(|(own, other)| own / other);
     Target {
         peer,
+        than,
         connections: TARGET_CONNECTIONS,
         at_least,
         ratio,
@@ -313,13 +324,14 @@ impl Target {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             peer,
+            than,
             connections,
             at_least,
             ..
         } = self;
         write!(
             f,
-            "target: {peer} at {connections} connections at least {at_least} times `wasmtime serve`: "
+            "target: {peer} at {connections} connections at least {at_least} times {than}: "
         )?;
         match (self.met, self.ratio) {
             (Some(met), Some(ratio)) => {
@@ -387,7 +399,8 @@ mod tests {
     #[test]
     fn medians_are_compared_within_a_world() {
         let report = report(vec![
-            peer("strand 0.2 fresh", World::Http02, &[30.0, 20.0, 90.0], 0),
+            peer("strand 0.2 fresh", World::Http02, &[40.0, 20.0, 90.0], 0),
+            peer("strand 0.2, 50 apps", World::Http02, &[19.0], 0),
             peer("wasmtime serve 0.2", World::Http02, &[12.0, 1.0, 10.0], 0),
             peer("strand 0.3 reused", World::Http03, &[11.0], 0),
             peer("wasmtime serve 0.3", World::Http03, &[10.0], 0),
@@ -398,14 +411,28 @@ mod tests {
             .iter()
             .map(|peer| peer.cells[1].ratio)
             .collect();
-        assert_eq!(ratios, [Some(3.0), Some(1.0), Some(1.1), Some(1.0), None]);
-        let met: Vec<_> = report.targets.iter().map(|target| target.met).collect();
-        assert_eq!(met, [Some(true), Some(false)]);
-        let text = report.to_string();
-        assert!(
-            text.contains("met, 3.00 times") && text.contains("missed, 1.10 times"),
-            "{text}"
+        assert_eq!(
+            ratios,
+            [Some(4.0), Some(1.9), Some(1.0), Some(1.1), Some(1.0), None]
         );
+        let met: Vec<_> = report.targets.iter().map(|target| target.met).collect();
+        assert_eq!(
+            met,
+            [Some(true), Some(true), Some(false), None, Some(false)]
+        );
+        let text = report.to_string();
+        for line in [
+            "strand 0.2 fresh at 32 connections at least 4 times wasmtime serve 0.2: met, 4.00 times",
+            "strand 0.2 fresh at 32 connections at least 2 times workerd: met, 4.00 times",
+            "strand 0.2, 50 apps at 32 connections at least 0.5 times strand 0.2 fresh: missed, 0.47 times",
+            "strand 0.2 reused at 32 connections at least 6 times wasmtime serve 0.2: not measured",
+            "strand 0.3 reused at 32 connections at least 1.5 times wasmtime serve 0.3: missed, 1.10 times",
+        ] {
+            assert!(
+                text.contains(&format!("target: {line}\n")),
+                "{line}\n{text}"
+            );
+        }
         assert_eq!(report.lost(), 0);
         assert!(!text.contains("disturbed"), "{text}");
     }

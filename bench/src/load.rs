@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// One measurement.
 pub(crate) struct Load<'a> {
     pub(crate) address: SocketAddr,
+    /// What is asked for, one after the other on each connection, each of which begins with
+    /// another one.
+    pub(crate) hosts: &'a [String],
     pub(crate) connections: usize,
     pub(crate) warm_up: Duration,
     pub(crate) window: Duration,
@@ -91,12 +94,10 @@ struct Seen {
 /// When any answer, of the warm-up too, was not the one expected.
 pub(crate) async fn run(load: &Load<'_>) -> Result<Measured, Void> {
     let streams = connect(load).await?;
-    let request: Arc<[u8]> = format!(
-        "GET / HTTP/1.1\r\nHost: {}\r\nUser-Agent: strand-bench\r\nAccept: */*\r\n\r\n",
-        load.address
-    )
-    .into_bytes()
-    .into();
+    let request = |host| {
+        format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: strand-bench\r\nAccept: */*\r\n\r\n")
+    };
+    let requests: Arc<[String]> = load.hosts.iter().map(request).collect();
     let body: Arc<[u8]> = load.body.into();
 
     let cpu = thread_cpu();
@@ -107,10 +108,11 @@ pub(crate) async fn run(load: &Load<'_>) -> Result<Measured, Void> {
         end: begin + load.window,
     };
     let mut tasks = JoinSet::new();
-    for stream in streams {
+    for (index, stream) in streams.into_iter().enumerate() {
         tasks.spawn(connection(
             stream,
-            Arc::clone(&request),
+            Arc::clone(&requests),
+            index,
             Arc::clone(&body),
             schedule,
         ));
@@ -160,7 +162,8 @@ async fn connect(load: &Load<'_>) -> Result<Vec<TcpStream>, Void> {
 
 async fn connection(
     mut stream: TcpStream,
-    request: Arc<[u8]>,
+    requests: Arc<[String]>,
+    first: usize,
     body: Arc<[u8]>,
     schedule: Schedule,
 ) -> Result<Seen, Void> {
@@ -170,8 +173,11 @@ async fn connection(
         answers: 0,
     };
     let mut sent = Instant::now();
-    while sent < schedule.end {
-        stream.write_all(&request).await?;
+    let mut requests = requests.iter().cycle().skip(first);
+    while sent < schedule.end
+        && let Some(request) = requests.next()
+    {
+        stream.write_all(request.as_bytes()).await?;
         read_answer(&mut stream, &mut buffer, &body).await?;
         let now = Instant::now();
         if (schedule.begin..schedule.end).contains(&now) {
@@ -264,6 +270,7 @@ mod tests {
         let address = server(answers, forever).await;
         run(&Load {
             address,
+            hosts: &["a.example".to_owned()],
             connections: 3,
             warm_up: Duration::from_millis(20),
             window: Duration::from_millis(80),
@@ -273,6 +280,39 @@ mod tests {
     }
 
     const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+
+    #[tokio::test]
+    async fn hosts_are_asked_in_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            let mut request = [0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut request).await {
+                let text = String::from_utf8_lossy(&request[..length]);
+                let host = text.split("Host: ").nth(1).unwrap();
+                asked.push(host.split("\r\n").next().unwrap().to_owned());
+                stream.write_all(GOOD.as_bytes()).await.unwrap();
+            }
+            asked
+        });
+        run(&Load {
+            address,
+            hosts: &["a", "b", "c"].map(str::to_owned),
+            connections: 1,
+            warm_up: Duration::ZERO,
+            window: Duration::from_millis(50),
+            body: b"hi",
+        })
+        .await
+        .unwrap();
+        let asked = asked.await.unwrap();
+        assert!(asked.len() > 3, "{asked:?}");
+        for (index, host) in asked.iter().enumerate() {
+            assert_eq!(host, ["a", "b", "c"][index % 3]);
+        }
+    }
 
     #[tokio::test]
     async fn answers_are_counted_and_timed() {

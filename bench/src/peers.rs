@@ -12,7 +12,7 @@ use serde::Serialize;
 use strand_builder::shell_line;
 
 use crate::process::Process;
-use crate::setup::{Setup, free_address, get, on_path};
+use crate::setup::{Setup, free_address, get_of, on_path};
 use crate::strand::{Function, MANY_AT_ONCE, Strand};
 
 /// The version of `wasmtime serve` that is compared with: the one that Strand is built on.
@@ -40,7 +40,11 @@ pub(crate) enum World {
 /// How a peer is started.
 pub(crate) enum Kind {
     Strand(Function),
-    WasmtimeServe { guest: &'static str },
+    /// So many apps with the function, each with a component of its own, which are asked in turn.
+    StrandApps(Function, usize),
+    WasmtimeServe {
+        guest: &'static str,
+    },
     Workerd,
 }
 
@@ -55,17 +59,18 @@ pub(crate) struct Peer {
 
 /// Everybody, in the order of the table.
 pub(crate) fn all() -> Vec<Peer> {
+    let function = |guest, instance| Function {
+        guest,
+        limits: MANY_AT_ONCE,
+        instance,
+        bucket: false,
+        route: "/",
+    };
     let strand = |name, world, isolation, guest, instance| Peer {
         name,
         world,
         isolation,
-        kind: Kind::Strand(Function {
-            guest,
-            limits: MANY_AT_ONCE,
-            instance,
-            bucket: false,
-            route: "/",
-        }),
+        kind: Kind::Strand(function(guest, instance)),
     };
     let serve = |name, world, isolation, guest| Peer {
         name,
@@ -76,6 +81,12 @@ pub(crate) fn all() -> Vec<Peer> {
     let (p2, p3) = ("hello-http02", "hello-http03");
     vec![
         strand("strand 0.2 fresh", World::Http02, FRESH, p2, None),
+        Peer {
+            name: "strand 0.2, 50 apps",
+            world: World::Http02,
+            isolation: "an instance per request, 50 components in turn",
+            kind: Kind::StrandApps(function(p2, None), 50),
+        },
         strand(
             "strand 0.2 reused",
             World::Http02,
@@ -111,6 +122,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// The command line, as a shell would take it.
     pub(crate) command: String,
+    /// The hosts that are asked in turn.
+    pub(crate) hosts: Vec<String>,
     /// The body of its answers.
     pub(crate) body: Vec<u8>,
 }
@@ -124,7 +137,7 @@ impl Peer {
     /// The guest that it runs, if it is one of ours.
     pub(crate) fn guest(&self) -> Option<&'static str> {
         match &self.kind {
-            Kind::Strand(function) => Some(function.guest),
+            Kind::Strand(function) | Kind::StrandApps(function, _) => Some(function.guest),
             Kind::WasmtimeServe { guest } => Some(guest),
             Kind::Workerd => None,
         }
@@ -133,7 +146,7 @@ impl Peer {
     /// Why it cannot be measured here, if so.
     pub(crate) fn missing(&self, setup: &Setup) -> Option<String> {
         let (program, version) = match &self.kind {
-            Kind::Strand(_) => return None,
+            Kind::Strand(_) | Kind::StrandApps(..) => return None,
             Kind::WasmtimeServe { .. } => (wasmtime(setup), WASMTIME),
             Kind::Workerd => (workerd(setup), WORKERD),
         };
@@ -149,6 +162,7 @@ impl Peer {
     pub(crate) fn start(&self, setup: &Setup, folder: &Path) -> Result<Running> {
         let running = match &self.kind {
             Kind::Strand(function) => start_strand(setup, function, folder),
+            Kind::StrandApps(function, apps) => start_apps(setup, function, *apps, folder),
             Kind::WasmtimeServe { guest } => start_wasmtime(setup, guest, folder),
             Kind::Workerd => start_workerd(setup, folder),
         };
@@ -160,7 +174,13 @@ fn start_strand(setup: &Setup, function: &Function, folder: &Path) -> Result<Run
     let app = folder.join("app");
     function.write_app(setup, &app)?;
     let (strand, command) = Strand::start(setup, &app, folder)?;
-    answering(strand.process, strand.address, &command)
+    answering(strand.process, strand.address, Vec::new(), &command)
+}
+
+fn start_apps(setup: &Setup, function: &Function, count: usize, folder: &Path) -> Result<Running> {
+    let (apps, hosts) = function.write_apps(setup, folder, count)?;
+    let (strand, command) = Strand::start_all(setup, &apps, folder)?;
+    answering(strand.process, strand.address, hosts, &command)
 }
 
 fn start_wasmtime(setup: &Setup, guest: &str, folder: &Path) -> Result<Running> {
@@ -173,7 +193,7 @@ fn start_wasmtime(setup: &Setup, guest: &str, folder: &Path) -> Result<Running> 
         .args(["serve", "-Scli", "--addr", &address.to_string()])
         .arg(setup.guest(guest)?);
     let process = Process::start(&mut command, &folder.join("wasmtime.log"))?;
-    answering(process, address, &command)
+    answering(process, address, Vec::new(), &command)
 }
 
 fn start_workerd(setup: &Setup, folder: &Path) -> Result<Running> {
@@ -185,7 +205,7 @@ fn start_workerd(setup: &Setup, folder: &Path) -> Result<Running> {
     let mut command = Command::new(program);
     command.arg("serve").arg(&config);
     let process = Process::start(&mut command, &folder.join("workerd.log"))?;
-    answering(process, address, &command)
+    answering(process, address, Vec::new(), &command)
 }
 
 /// As many bytes and fields as the guests answer with.
@@ -213,16 +233,25 @@ const hello :Workerd.Worker = (
     )
 }
 
-/// Waits for the first good answer.
-fn answering(mut process: Process, address: SocketAddr, command: &Command) -> Result<Running> {
+/// Waits for the first good answer. Without hosts it is asked by its address.
+fn answering(
+    mut process: Process,
+    address: SocketAddr,
+    mut hosts: Vec<String>,
+    command: &Command,
+) -> Result<Running> {
+    if hosts.is_empty() {
+        hosts.push(address.to_string());
+    }
     let end = Instant::now() + START;
     loop {
-        let answer = get(address, "/", None, QUESTION);
+        let answer = get_of(address, &hosts[0], "/", None, QUESTION);
         if let Ok((200, body)) = answer {
             return Ok(Running {
                 process,
                 address,
                 command: shell_line(command),
+                hosts,
                 body,
             });
         }

@@ -135,6 +135,17 @@ pub(crate) fn get(
     token: Option<&str>,
     patience: Duration,
 ) -> Result<(u16, Vec<u8>)> {
+    get_of(address, &address.to_string(), path, token, patience)
+}
+
+/// The same of a host that its address does not tell.
+pub(crate) fn get_of(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> Result<(u16, Vec<u8>)> {
     use std::io::Read;
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_nodelay(true)?;
@@ -144,7 +155,7 @@ pub(crate) fn get(
     });
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Connection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Connection: close\r\n\r\n"
     )?;
     let mut bytes = Vec::new();
     let mut piece = [0; 16 << 10];

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use wasm_encoder::{CustomSection, Section};
 
 use crate::process::Process;
 use crate::setup::{Setup, free_address, get};
@@ -164,6 +165,31 @@ impl Function {
         section
     }
 
+    /// Writes so many apps with this one function, each with a component and a host of its own;
+    /// gives their folders and hosts.
+    pub(crate) fn write_apps(
+        &self,
+        setup: &Setup,
+        folder: &Path,
+        count: usize,
+    ) -> Result<(Vec<PathBuf>, Vec<String>)> {
+        let wasm = fs::read(setup.guest(self.guest)?)?;
+        let mut apps = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for index in 0..count {
+            let name = format!("bench-{index}");
+            let (app, host) = (folder.join(&name), format!("{name}.example"));
+            App {
+                name: &name,
+                host: Some(&host),
+                function: self,
+            }
+            .write(&app, &distinct(&wasm, &name))?;
+            apps.0.push(app);
+            apps.1.push(host);
+        }
+        Ok(apps)
+    }
+
     /// Writes an app with this one function, which serves every host.
     pub(crate) fn write_app(&self, setup: &Setup, folder: &Path) -> Result<()> {
         let app = App {
@@ -173,6 +199,18 @@ impl Function {
         };
         app.write(folder, &fs::read(setup.guest(self.guest)?)?)
     }
+}
+
+/// The same component under another digest: what a section of nobody's means is left to whoever
+/// knows it, so this one means nothing.
+pub(crate) fn distinct(wasm: &[u8], name: &str) -> Vec<u8> {
+    let mut wasm = wasm.to_vec();
+    CustomSection {
+        name: "strand-bench".into(),
+        data: name.as_bytes().into(),
+    }
+    .append_to(&mut wasm);
+    wasm
 }
 
 /// An app with one function.
@@ -274,5 +312,15 @@ spec:
     - { path: "/{*rest}", function: measured }
 "#
         );
+    }
+    #[test]
+    fn components_differ_and_keep_what_they_were() {
+        // The head of a component without anything in it.
+        let wasm = *b"\0asm\x0d\0\x01\0";
+        let (one, ten) = (distinct(&wasm, "app-1"), distinct(&wasm, "app-10"));
+        assert_ne!(one, ten);
+        assert!(one.starts_with(&wasm) && ten.starts_with(&wasm));
+        // Kind 0, its length, and the length of its name.
+        assert_eq!(one[8..], *b"\0\x12\x0cstrand-benchapp-1");
     }
 }

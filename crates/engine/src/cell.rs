@@ -75,12 +75,13 @@ pub(crate) enum Failure {
     Guest(wasmtime::Error),
 }
 
-/// Runs a guest's future under its meter until its deadline.
+/// Runs a guest's future under its meter until its deadline. It is pinned by the caller: each
+/// future that another one takes in by value is copied, and this one is large.
 pub(crate) async fn run<T>(
     function: &Function,
     meter: &Meter,
     deadline: Instant,
-    guest: impl Future<Output = wasmtime::Result<T>>,
+    guest: impl Future<Output = wasmtime::Result<T>> + Unpin,
 ) -> Result<T, Failure> {
     let guest = meter.drive(&function.engine().ticker, guest);
     match tokio::time::timeout_at(deadline.into(), guest).await {

@@ -1,6 +1,7 @@
 //! Commands (`wasi:cli/run`): the request's body on standard input, standard
 //! output as the answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -106,8 +107,8 @@ async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: onesh
         }
     };
     let result = {
-        let guest = run(&function, &meter, deadline, pre.run(&mut store));
-        let mut guest = std::pin::pin!(guest);
+        let guest = pin!(pre.run(&mut store));
+        let mut guest = pin!(run(&function, &meter, deadline, guest));
         tokio::select! {
             biased;
             result = &mut guest => Ended(result, Some(body)),

@@ -1,5 +1,6 @@
 //! `wasi:http/incoming-handler@0.2`: one request at a time per instance.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -168,29 +169,34 @@ async fn serve(
         },
     };
     let _guard = PanicGuard(&outcome);
-    let guest = async {
-        let instance = match &proxy {
-            Some(proxy) => proxy,
-            None => proxy.insert(handler.pre.instantiate_async(&mut store).await?),
-        };
-        let mut http = store.data_mut().http();
-        let secure = request.uri().scheme() == Some(&uri::Scheme::HTTPS);
-        let scheme = if secure { Scheme::Https } else { Scheme::Http };
-        let request = http.new_incoming_request(scheme, request)?;
-        let response = http.new_response_outparam_from_callback(move |response| {
-            let answer = match response {
-                Ok(response) => Ok(response.map(|body| body.map_err(Into::into).boxed_unsync())),
-                Err(code) => Err(format!("{code:?}")),
+    let ended = {
+        let guest = pin!(async {
+            let instance = match &proxy {
+                Some(proxy) => proxy,
+                None => proxy.insert(handler.pre.instantiate_async(&mut store).await?),
             };
-            // Nobody may be there any more to take it.
-            let _ = head.send(answer);
-        })?;
-        instance
-            .wasi_http_incoming_handler()
-            .call_handle(&mut store, request, response)
-            .await
+            let mut http = store.data_mut().http();
+            let secure = request.uri().scheme() == Some(&uri::Scheme::HTTPS);
+            let scheme = if secure { Scheme::Https } else { Scheme::Http };
+            let request = http.new_incoming_request(scheme, request)?;
+            let response = http.new_response_outparam_from_callback(move |response| {
+                let answer = match response {
+                    Ok(response) => {
+                        Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+                    }
+                    Err(code) => Err(format!("{code:?}")),
+                };
+                // Nobody may be there any more to take it.
+                let _ = head.send(answer);
+            })?;
+            instance
+                .wasi_http_incoming_handler()
+                .call_handle(&mut store, request, response)
+                .await
+        });
+        run(&function, &meter, deadline, guest).await
     };
-    match run(&function, &meter, deadline, guest).await {
+    match ended {
         Err(failure) => outcome.fail(problem_of(failure, &function, store.data())),
         Ok(()) if served + 1 < function.reuse().requests => {
             if let Some(proxy) = proxy {

@@ -1,6 +1,6 @@
 //! `strand:function/task`: bytes in, bytes out.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -92,46 +92,49 @@ async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: onesh
     };
     let _guard = PanicGuard(&outcome);
     let mut budget = function.budget().empty_reservation();
-    let guest = async {
-        let mut body = request.into_body();
-        let mut input = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = match frame {
-                Ok(frame) => frame,
-                Err(BodyError::Problem(problem)) => return Ok(Err(problem)),
-                Err(BodyError::Connection(_)) => {
-                    return Ok(Err(Problem::bad_request("body", "the body broke off")));
+    let ended = {
+        let guest = pin!(async {
+            let mut body = request.into_body();
+            let mut input = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let frame = match frame {
+                    Ok(frame) => frame,
+                    Err(BodyError::Problem(problem)) => return Ok(Err(problem)),
+                    Err(BodyError::Connection(_)) => {
+                        return Ok(Err(Problem::bad_request("body", "the body broke off")));
+                    }
+                };
+                let Ok(data) = frame.into_data() else {
+                    continue;
+                };
+                // The vector's growth is charged, not its length: it doubles.
+                let room = input.capacity() - input.len();
+                if data.len() > room {
+                    let more = input.capacity().max(data.len() - room);
+                    if !budget.grow(more as u64) {
+                        return Ok(Err(no_memory(&budget, "input")));
+                    }
+                    input.reserve_exact(more);
                 }
-            };
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            // The vector's growth is charged, not its length: it doubles.
-            let room = input.capacity() - input.len();
-            if data.len() > room {
-                let more = input.capacity().max(data.len() - room);
-                if !budget.grow(more as u64) {
-                    return Ok(Err(no_memory(&budget, "input")));
-                }
-                input.reserve_exact(more);
+                input.extend_from_slice(&data);
             }
-            input.extend_from_slice(&data);
-        }
-        let task = pre.instantiate_async(&mut store).await?;
-        let output = task
-            .strand_function_task()
-            .call_run(&mut store, &input)
-            .await?;
-        drop(input);
-        Ok(output.map_err(|failure| {
-            let status = StatusCode::from_u16(failure.code)
-                .ok()
-                .filter(|status| status.is_client_error() || status.is_server_error())
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            Problem::new(Kind::TaskFailure { status }, failure.message)
-        }))
+            let task = pre.instantiate_async(&mut store).await?;
+            let output = task
+                .strand_function_task()
+                .call_run(&mut store, &input)
+                .await?;
+            drop(input);
+            Ok(output.map_err(|failure| {
+                let status = StatusCode::from_u16(failure.code)
+                    .ok()
+                    .filter(|status| status.is_client_error() || status.is_server_error())
+                    .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Problem::new(Kind::TaskFailure { status }, failure.message)
+            }))
+        });
+        run(&function, &meter, deadline, guest).await
     };
-    match run(&function, &meter, deadline, guest).await {
+    match ended {
         Err(failure) => outcome.fail(problem_of(failure, &function, store.data())),
         Ok(Err(problem)) => outcome.fail(problem),
         Ok(Ok(output)) => {
