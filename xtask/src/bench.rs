@@ -16,7 +16,7 @@ pub(crate) fn run(session: &Session, arguments: &[OsString]) -> Result<()> {
             manifest.display()
         );
     }
-    session.build_strand()?;
+    let strand = session.build_shipped()?;
     guests::build(session, &[])?;
     session.headline("Building", "the measurements");
     let mut cargo = session.cargo();
@@ -25,7 +25,7 @@ pub(crate) fn run(session: &Session, arguments: &[OsString]) -> Result<()> {
         .arg(&manifest)
         .arg("--")
         .args(arguments)
-        .env("STRAND_BIN", session.strand())
+        .env("STRAND_BIN", strand)
         .env("STRAND_GUESTS", session.guests());
     session.become_command(&mut cargo)
 }

@@ -228,13 +228,15 @@ async fn work(
                 return Poll::Ready(result.map_err(Failure::Guest));
             }
             loop {
-                match instance.look_at_clock(Instant::now()) {
+                let end = match instance.look_at_clock(Instant::now()) {
                     Clock::Over => return Poll::Ready(Err(Failure::Wall)),
                     Clock::Forgotten => return Poll::Ready(Ok(())),
-                    Clock::Until(end) if end != timer.deadline().into_std() => {
-                        timer.as_mut().reset(end.into());
-                    }
-                    Clock::Until(_) => {}
+                    Clock::Until(end) => end,
+                };
+                // Moved only if it would be late: to be early once costs less than to be moved for
+                // each request.
+                if end < timer.deadline().into_std() || timer.is_elapsed() {
+                    timer.as_mut().reset(end.into());
                 }
                 if timer.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
@@ -257,10 +259,12 @@ async fn serve(
 ) -> wasmtime::Result<()> {
     let mut running = FuturesUnordered::new();
     loop {
+        // No timer for one that has something to do.
+        let idle = running.is_empty().then_some(IDLE);
         tokio::select! {
             biased;
             Some(result) = running.next(), if !running.is_empty() => result?,
-            next = instance.next(IDLE) => match next {
+            next = instance.next(idle) => match next {
                 Some(taken) => running.push(handle(accessor, service, instance, taken)),
                 None => break,
             },

@@ -244,7 +244,7 @@ impl Instance {
 
     /// The next request, or `None` when nothing more will come: closes the
     /// instance when none comes for so long while it works on none.
-    pub(super) async fn next(&self, idle: Duration) -> Option<Taken> {
+    pub(super) async fn next(&self, idle: Option<Duration>) -> Option<Taken> {
         loop {
             {
                 let mut state = self.state();
@@ -255,7 +255,12 @@ impl Instance {
                     return None;
                 }
             }
-            let arrived = tokio::time::timeout(idle, self.arrived.notified()).await;
+            let arrived = self.arrived.notified();
+            let Some(idle) = idle else {
+                arrived.await;
+                continue;
+            };
+            let arrived = tokio::time::timeout(idle, arrived).await;
             let mut state = self.state();
             if arrived.is_err() && state.inbox.is_empty() && state.live.is_empty() {
                 state.closed = true;
@@ -395,7 +400,7 @@ mod tests {
                 .expect("a place"),
         };
         let (instance, seat) = Instance::new(REUSE, Meter::new(WALL), first);
-        let taken = instance.next(WALL).await.expect("the first one");
+        let taken = instance.next(Some(WALL)).await.expect("the first one");
         (instance, seat, outcome, taken.id)
     }
 
@@ -414,7 +419,7 @@ mod tests {
         );
         drop(seat);
         assert!(instance.is_waiting());
-        let next = instance.next(Duration::MAX);
+        let next = instance.next(None);
         instance.dismiss();
         assert!(next.await.is_none(), "it hears of it");
         assert!(!instance.is_open());
