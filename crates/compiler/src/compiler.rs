@@ -298,6 +298,9 @@ impl Compiler {
         let mut child = Command::new(program)
             .args(arguments)
             .env_clear()
+            // The binary's allocator has reserved addresses before the child limits them: a
+            // gigabyte at once, unless it is told to be content with so many KiB.
+            .env("MIMALLOC_ARENA_RESERVE", "16384")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -41,7 +41,7 @@ pub use engine::{Engine, EngineError, LoadedComponent};
 pub use function::{FetchError, Fetching, Function, FunctionSpec, Reuse, Source};
 pub use limits::{Limits, format_bytes};
 pub use link::LinkError;
-pub use mapping::give_back_free_pages;
+pub use mapping::{Allocator, give_back_free_pages};
 pub use outgoing::{Callees, FUNCTION_DOMAIN, Outgoing, OutgoingAnswer, REQUEST_ID};
 pub use problem::{Kind, Limit, Problem};
 pub use residency::CodeInMemory;

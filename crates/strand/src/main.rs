@@ -10,10 +10,8 @@ mod verbs;
 
 use cli::{Cli, Verb};
 
-/// A request allocates and frees a few dozen times, which with the C library's allocator is a tenth
-/// of what it costs.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: strand_engine::Allocator = strand_engine::Allocator;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
