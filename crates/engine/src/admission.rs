@@ -1,9 +1,9 @@
 //! Who may start, who waits, who is sent away.
 //!
-//! How long a call would wait is reckoned from the pace at which places come back: the time
-//! between two of them, while calls wait, times the calls that are ahead. It is measured anew each
-//! time that calls begin to wait, so that what was slow an hour ago sends nobody away, and neither
-//! does a long call that leaves the others their places.
+//! How long a call would wait is reckoned from the pace at which places come back while calls wait:
+//! the time of a round, in which as many come back as there are, since those that began together
+//! end together. It is measured anew each time that calls begin to wait, so that what was slow an
+//! hour ago sends nobody away, and neither does a long call that leaves the others their places.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::limits::Limits;
 use crate::problem::{Limit, Problem};
 
-/// How fast the pace follows what is seen: each time counts for one in so many.
+/// How fast the pace follows what is seen: each round counts for one in so many.
 const FOLLOWS: u32 = 4;
 
 /// Longest time that a client is told to stay away for.
@@ -34,34 +34,49 @@ pub(crate) struct Admission {
 /// How fast places come back.
 #[derive(Debug)]
 struct Pace {
-    /// When the last one came back, or calls began to wait.
-    last: Instant,
-    /// The time between two.
-    between: Option<Duration>,
+    /// How many make a round.
+    places: u32,
+    /// When this round began.
+    since: Instant,
+    /// How many have come back in it.
+    came: u32,
+    /// The time for each, in the rounds before.
+    each: Option<Duration>,
 }
 
 impl Pace {
-    fn new(now: Instant) -> Self {
+    fn new(places: u32, now: Instant) -> Self {
         Self {
-            last: now,
-            between: None,
+            places: places.max(1),
+            since: now,
+            came: 0,
+            each: None,
         }
     }
 
     fn came_back(&mut self, now: Instant) {
-        let since = now.saturating_duration_since(self.last);
-        self.last = now;
-        self.between = Some(match self.between {
-            None => since,
-            Some(between) => between - between / FOLLOWS + since / FOLLOWS,
+        self.came += 1;
+        if self.came < self.places {
+            return;
+        }
+        let seen = self.so_far(now);
+        self.since = now;
+        self.came = 0;
+        self.each = Some(match self.each {
+            None => seen,
+            Some(each) => each - each / FOLLOWS + seen / FOLLOWS,
         });
     }
 
-    /// How long it takes until so many have come back. `None` before any has.
+    /// What each takes at least, as this round goes.
+    fn so_far(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since) / self.places
+    }
+
+    /// How long it takes until so many have come back. `None` before a round is over.
     fn time_of(&self, places: u32, now: Instant) -> Option<Duration> {
-        // It has slowed down if the next one is late.
-        let since = now.saturating_duration_since(self.last);
-        Some(self.between?.max(since).saturating_mul(places))
+        // It has slowed down if this round takes longer.
+        Some(self.each?.max(self.so_far(now)).saturating_mul(places))
     }
 }
 
@@ -95,7 +110,7 @@ impl Admission {
             concurrency: limits.concurrency,
             queue: limits.queue,
             waiting: AtomicU32::new(0),
-            pace: Mutex::new(Pace::new(Instant::now())),
+            pace: Mutex::new(Pace::new(limits.concurrency, Instant::now())),
         })
     }
 
@@ -111,7 +126,7 @@ impl Admission {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(self.permit(permit));
         }
-        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let ahead = self.begin_to_wait(now);
         let _waiting = Waiting(&self.waiting);
         self.is_worth_it(ahead, now, deadline)?;
         let turn = Arc::clone(&self.permits).acquire_owned();
@@ -126,12 +141,21 @@ impl Admission {
         }
     }
 
+    /// Counts one more that waits; how many were there before.
+    fn begin_to_wait(&self, now: Instant) -> u32 {
+        // Counted under the lock: the second one must not see the pace before the first one has
+        // begun it anew.
+        let mut pace = self.pace();
+        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
+        if ahead == 0 {
+            *pace = Pace::new(self.concurrency, now);
+        }
+        ahead
+    }
+
     /// Whether a call that has so many ahead of it is to wait.
     fn is_worth_it(&self, ahead: u32, now: Instant, deadline: Instant) -> Result<(), Problem> {
-        let mut pace = self.pace();
-        if ahead == 0 {
-            *pace = Pace::new(now);
-        }
+        let pace = self.pace();
         let running = self.concurrency;
         if ahead >= self.queue {
             let queue = self.queue;
@@ -192,7 +216,7 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         let time =
             |pace: &Pace, places, now| pace.time_of(places, at(now)).map(|it| it.as_millis());
-        let mut pace = Pace::new(start);
+        let mut pace = Pace::new(1, start);
         assert_eq!(time(&pace, 1, 900), None);
         pace.came_back(at(100));
         assert_eq!(time(&pace, 1, 100), Some(100));
@@ -208,16 +232,52 @@ mod tests {
         assert!(pace.time_of(u32::MAX, at(u64::MAX >> 32)).is_some());
     }
 
+    #[test]
+    fn those_that_began_together_end_together() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut pace = Pace::new(64, start);
+        // Of the first ones nobody knows how many follow.
+        for step in 0..63 {
+            pace.came_back(at(2000 + step / 8));
+            assert_eq!(pace.time_of(64, at(2008)), None);
+        }
+        pace.came_back(at(2016));
+        let seconds = |places, now| {
+            let time = pace.time_of(places, at(now)).expect("known");
+            time.as_secs_f64()
+        };
+        assert!((2.0..2.1).contains(&seconds(64, 2016)));
+        // In the middle of the next one nothing comes back, which slows nobody down.
+        assert!((0.1..0.2).contains(&seconds(4, 3500)));
+        assert!((2.0..2.1).contains(&seconds(64, 4000)));
+        // One that takes longer tells on all who wait.
+        assert!((5.9..6.0).contains(&seconds(64, 8000)));
+        assert!((0.3..0.4).contains(&seconds(4, 8000)));
+    }
+
+    #[tokio::test]
+    async fn the_pace_begins_anew_with_the_first_one_that_waits() {
+        let admission = admission(1, 3);
+        let now = Instant::now();
+        admission.pace().each = Some(Duration::from_secs(3600));
+        assert_eq!(admission.begin_to_wait(now), 0);
+        assert_eq!(admission.begin_to_wait(now), 1);
+        let soon = now + Duration::from_secs(1);
+        assert!(admission.is_worth_it(1, now, soon).is_ok());
+    }
+
     #[tokio::test]
     async fn who_would_wait_too_long_is_sent_away_at_once() {
         let admission = admission(1, 3);
         let now = Instant::now();
         let within = |seconds| now + Duration::from_secs(seconds);
         admission.waiting.fetch_add(1, Ordering::Relaxed);
-        *admission.pace() = Pace {
-            last: now,
-            between: Some(Duration::from_secs(2)),
+        let pace = |seconds| Pace {
+            each: Some(Duration::from_secs(seconds)),
+            ..Pace::new(1, now)
         };
+        *admission.pace() = pace(2);
         let refused = |ahead, seconds| {
             let refused = admission.is_worth_it(ahead, now, within(seconds));
             refused.map_err(|problem| {
@@ -241,14 +301,8 @@ mod tests {
         );
         assert_eq!(later, "2");
         // However slow it is, nobody is told to stay away for long.
-        *admission.pace() = Pace {
-            last: now,
-            between: Some(Duration::from_secs(6000)),
-        };
+        *admission.pace() = pace(6000);
         assert_eq!(refused(2, 1).expect_err("is sent away").1, "60");
-        // Who waits first begins to measure anew.
-        assert_eq!(refused(0, 1), Ok(()));
-        assert_eq!(refused(1, 1), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
