@@ -122,7 +122,9 @@ impl Limiter {
             ),
             Limit::NodeMemory => {
                 let budget = format_bytes(self.memory.budget().limit());
-                let detail = format!("this node's memory budget of {budget} is spent");
+                let detail = format!(
+                    "this node's memory budget of {budget} has no room for more of this app"
+                );
                 Problem::limit(limit, budget, detail)
             }
             _ => {

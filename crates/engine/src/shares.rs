@@ -101,20 +101,29 @@ impl Share {
     /// Takes some more; what all have together then.
     pub(crate) fn take(&self, more: u64) -> Result<u64, Refused> {
         let all = &self.of;
-        let within = |used: u64| used.checked_add(more).filter(|sum| *sum <= all.limit);
-        let before = all
-            .used
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, within)
-            .map_err(|_| Refused::Spent)?;
-        let own = self.used.fetch_add(more, Ordering::Relaxed) + more;
-        let sum = before + more;
         // An app alone on the node leaves nothing to anybody.
-        let bounded = self.is_app && all.known.load(Ordering::Relaxed) > 1;
-        if bounded && more > 0 && own > (all.limit - sum).saturating_mul(TIMES) {
-            self.give_back(more);
-            return Err(Refused::HasItsPart);
-        }
-        Ok(sum)
+        let bounded = self.is_app && more > 0 && all.known.load(Ordering::Relaxed) > 1;
+        // Its own sum first: what is refused in the end must be in nobody's way but its own.
+        let own = self
+            .used
+            .fetch_add(more, Ordering::Relaxed)
+            .saturating_add(more);
+        let within = |used: u64| {
+            let sum = used.checked_add(more).filter(|sum| *sum <= all.limit)?;
+            let has_its_part = bounded && own > (all.limit - sum).saturating_mul(TIMES);
+            (!has_its_part).then_some(sum)
+        };
+        let taken = all
+            .used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, within);
+        taken.map(|before| before + more).map_err(|used| {
+            self.used.fetch_sub(more, Ordering::Relaxed);
+            if used.checked_add(more).is_some_and(|sum| sum <= all.limit) {
+                Refused::HasItsPart
+            } else {
+                Refused::Spent
+            }
+        })
     }
 
     /// Gives back some of what was taken.
@@ -198,6 +207,28 @@ mod tests {
     }
 
     /// Whoever asks, and in which order: what is counted is what they have.
+    #[test]
+    fn who_is_refused_is_in_nobody_s_way() {
+        let shares = Shares::new(1000);
+        let (greedy, modest) = (shares.of_app("a"), shares.of_app("b"));
+        while greedy.take(1).is_ok() {}
+        let left = shares.limit() - shares.used();
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                for _ in 0..200_000 {
+                    // All that is left, or more than that.
+                    assert!(greedy.take(left).is_err());
+                }
+            });
+            while !asking.is_finished() {
+                assert!(modest.take(1).is_ok());
+                modest.give_back(1);
+            }
+        });
+        assert_eq!(shares.used(), 1000 - left);
+        assert_eq!(greedy.used(), 1000 - left);
+    }
+
     #[test]
     fn the_sums_are_right_after_many_at_once() {
         let shares = Shares::new(1000);
