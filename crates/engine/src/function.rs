@@ -84,6 +84,12 @@ impl Source for LoadedComponent {
     }
 }
 
+/// Why a function's code is not in memory.
+enum LoadError {
+    NoRoom(Problem),
+    Fetch(FetchError),
+}
+
 /// A function that can be called. Its code is in memory from its first call on, until
 /// other functions need the room ([`Settings::code`](crate::Settings::code)).
 pub struct Function {
@@ -220,21 +226,31 @@ impl Function {
 
     async fn load(&self) -> Result<Linked, Problem> {
         let linked = match self.source.fetch().await {
-            Ok(component) => self.link(component).await.map_err(FetchError::from),
-            Err(error) => Err(error),
+            Ok(component) => self.link(component).await,
+            Err(error) => Err(LoadError::Fetch(error)),
         };
-        linked.map_err(|error| {
-            tracing::error!(app = %self.id.app, function = %self.id.function, error, "the function's code cannot be loaded");
-            not_loaded()
+        linked.map_err(|error| match error {
+            LoadError::NoRoom(problem) => problem,
+            LoadError::Fetch(error) => {
+                tracing::error!(app = %self.id.app, function = %self.id.function, error, "the function's code cannot be loaded");
+                not_loaded()
+            }
         })
     }
 
-    async fn link(&self, component: LoadedComponent) -> Result<Linked, LinkError> {
+    async fn link(&self, component: LoadedComponent) -> Result<Linked, LoadError> {
         let (engine, world) = (Arc::clone(&self.engine), self.world);
         let capabilities = self.capabilities.clone();
+        let budget = Arc::clone(&self.budget);
         let linking = move || {
             engine.residency.make_room();
-            Linked::new(&engine, &component, world, &capabilities)
+            let beyond = engine
+                .residency
+                .pay_for(component.charge.bytes(), &budget)
+                .map_err(LoadError::NoRoom)?;
+            let linked = Linked::new(&engine, &component, world, &capabilities);
+            let linked = linked.map_err(|error| LoadError::Fetch(error.into()))?;
+            Ok(linked.charged_to(beyond))
         };
         self.engine.aside(linking).await
     }

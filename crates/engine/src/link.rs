@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi::{p2, p3};
 
+use crate::budget::Reservation;
 use crate::ctx::{Capability, Ctx};
 use crate::engine::{Engine, LoadedComponent};
 use crate::residency::{Charge, Code};
@@ -24,6 +25,8 @@ pub(crate) struct Linked {
     pre: Pre,
     /// Of the component, which lives no longer than this and the calls that hold this.
     charge: Arc<Charge>,
+    /// Of its app's budget, if it came when the limit of all code was reached.
+    _beyond: Option<Reservation>,
 }
 
 enum Pre {
@@ -47,7 +50,16 @@ impl Linked {
         Ok(Self {
             pre,
             charge: Arc::clone(&component.charge),
+            _beyond: None,
         })
+    }
+
+    /// Holds what it takes of its app's memory as long as it is there.
+    pub(crate) fn charged_to(self, beyond: Option<Reservation>) -> Self {
+        Self {
+            _beyond: beyond,
+            ..self
+        }
     }
 
     pub(crate) fn instance_pre(&self) -> &InstancePre<Ctx> {

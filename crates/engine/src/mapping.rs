@@ -39,9 +39,10 @@ pub(crate) fn map(engine: &wasmtime::Engine, artifact: &Artifact) -> wasmtime::R
 /// dozen times, which with the C library's is a tenth of what the request costs.
 pub use mimalloc::MiMalloc as Allocator;
 
-/// Has [`Allocator`] give all pages back to the system in which nothing is used any more. By
-/// itself it does so seconds later, and only while somebody allocates. For a process with another
-/// allocator nothing happens.
+/// Has [`Allocator`] give pages back to the system that no thread holds any more, which are nearly
+/// all in which nothing is used. By itself it does so seconds later, and only while somebody
+/// allocates. What little each thread keeps for its next allocations stays with it. For a process
+/// with another allocator nothing happens.
 pub fn give_back_free_pages() {
     // SAFETY: it touches what is free, and nothing else.
     unsafe {

@@ -2,8 +2,8 @@
 //!
 //! Code comes when it is called for the first time, and stays for the calls that follow.
 //! While all code in memory is more than its limit, what was not called for longest goes.
-//! What runs stays: for so long there may be more than the limit, and code that is larger
-//! than all of it runs all the same.
+//! What runs stays: for so long there may be more than the limit. What comes in beyond it
+//! is charged to the memory budget of its app, so that it has an end.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,8 +13,11 @@ use std::time::Instant;
 use arc_swap::ArcSwapOption;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, ready};
+use tokio::sync::oneshot;
 
-use crate::problem::Problem;
+use crate::budget::{MemoryBudget, Reservation};
+use crate::limits::format_bytes;
+use crate::problem::{Limit, Problem};
 
 /// How much code is in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub(crate) struct Residency {
     loads: AtomicU64,
     /// Places that have something in memory.
     residents: Mutex<Vec<Weak<dyn Resident>>>,
+    /// Held by who makes room, so that two do not both count what goes.
+    making_room: Mutex<()>,
     /// What times of use are counted from.
     began: Instant,
 }
@@ -76,6 +81,7 @@ impl Residency {
             bytes: AtomicU64::new(0),
             loads: AtomicU64::new(0),
             residents: Mutex::default(),
+            making_room: Mutex::default(),
             began: Instant::now(),
         })
     }
@@ -113,30 +119,62 @@ impl Residency {
         if !self.is_over_limit() {
             return;
         }
-        // Held to the end, so that two who make room do not both count what goes.
-        let mut residents = self.residents();
-        let mut excess = self.excess();
-        let mut idle: Vec<_> = residents
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter_map(|resident| Some((resident.used(), resident.idle_bytes()?, resident)))
-            .collect();
-        idle.sort_unstable_by_key(|(used, ..)| *used);
-        for (_, bytes, resident) in idle {
-            if excess == 0 {
-                break;
+        let _alone = lock(&self.making_room);
+        // Dropped at the end, without the list: that is what takes its time, and those who serve
+        // want the list, too.
+        let mut gone = Vec::new();
+        {
+            let mut residents = self.residents();
+            let mut excess = self.excess();
+            let mut idle: Vec<_> = residents
+                .iter()
+                .filter_map(Weak::upgrade)
+                .filter_map(|resident| Some((resident.used(), resident.idle_bytes()?, resident)))
+                .collect();
+            idle.sort_unstable_by_key(|(used, ..)| *used);
+            for (_, bytes, resident) in idle {
+                if excess == 0 {
+                    break;
+                }
+                gone.extend(resident.unload());
+                excess = excess.saturating_sub(bytes);
             }
-            resident.unload();
-            excess = excess.saturating_sub(bytes);
+            residents.retain(|resident| resident.upgrade().is_some_and(|one| one.is_loaded()));
         }
-        residents.retain(|resident| resident.upgrade().is_some_and(|one| one.is_loaded()));
+        drop(gone);
+    }
+
+    /// Takes as much of an app's memory as its code does, which has come in, if there is more code
+    /// than the limit: after making room all of it is in use.
+    ///
+    /// # Errors
+    /// When the app can have no more.
+    pub(crate) fn pay_for(
+        &self,
+        bytes: u64,
+        budget: &Arc<MemoryBudget>,
+    ) -> Result<Option<Reservation>, Problem> {
+        if !self.is_over_limit() {
+            return Ok(None);
+        }
+        let mut paid = budget.empty_reservation();
+        if paid.grow(bytes) {
+            return Ok(Some(paid));
+        }
+        let value = format_bytes(budget.limit());
+        let detail = format!(
+            "the code that runs takes all of its limit, and this node's memory budget of {value} has no room for the {bytes} bytes of this function's"
+        );
+        Err(Problem::limit(Limit::NodeMemory, value, detail))
     }
 
     fn residents(&self) -> MutexGuard<'_, Vec<Weak<dyn Resident>>> {
-        self.residents
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.residents)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Residency {
@@ -152,7 +190,8 @@ trait Resident: Send + Sync {
     /// Its bytes, unless it is in use or has gone.
     fn idle_bytes(&self) -> Option<u64>;
     fn is_loaded(&self) -> bool;
-    fn unload(&self);
+    /// Lets go of its code, and gives it to be dropped.
+    fn unload(&self) -> Option<Arc<dyn Code>>;
 }
 
 /// Code on its way into memory. All who wait for it share it.
@@ -198,18 +237,27 @@ impl<T: Code> Place<T> {
         if let Some(code) = self.get(Instant::now()) {
             return ready(Ok(code)).boxed().shared();
         }
-        let arrived = Arrived(Arc::clone(self));
-        let load = load();
-        let task = tokio::spawn(async move {
-            let code = Arc::new(load.await?);
-            arrived.0.keep(&code);
-            Ok(code)
-        });
-        let told = task
-            .map(|ended| ended.unwrap_or_else(|_panic| Err(not_loaded())))
+        let (tell, told) = oneshot::channel();
+        let told = told
+            .map(|told| told.unwrap_or_else(|_dropped| Err(not_loaded())))
             .boxed()
             .shared();
         *arriving = Some(told.clone());
+        drop(arriving);
+        // Without the lock: a runtime that ends drops what it is given at once, and so ends the
+        // arrival, which takes the lock.
+        let arrived = Arrived(Arc::clone(self));
+        let load = load();
+        tokio::spawn(async move {
+            let code = load.await.map(Arc::new);
+            if let Ok(code) = &code {
+                arrived.0.keep(code);
+            }
+            // Before anybody is told: who then asks again does not find this.
+            drop(arrived);
+            // Nobody may wait any more.
+            let _ = tell.send(code);
+        });
         told
     }
 
@@ -227,13 +275,14 @@ impl<T: Code> Place<T> {
     fn touch(&self, now: Instant) {
         let now = now.saturating_duration_since(self.residency.began);
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        if self.used.load(Relaxed) != now {
-            self.used.store(now, Relaxed);
+        // A call that waited for long came before others that did not.
+        if self.used.load(Relaxed) < now {
+            self.used.fetch_max(now, Relaxed);
         }
     }
 
     fn arriving(&self) -> MutexGuard<'_, Option<Arriving<T>>> {
-        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.arriving)
     }
 }
 
@@ -268,10 +317,10 @@ impl<T: Code> Resident for Place<T> {
         self.code.load().is_some()
     }
 
-    fn unload(&self) {
-        if let Some(code) = self.code.swap(None) {
-            code.dismiss();
-        }
+    fn unload(&self) -> Option<Arc<dyn Code>> {
+        let code = self.code.swap(None)?;
+        code.dismiss();
+        Some(code)
     }
 }
 

@@ -231,3 +231,53 @@ async fn a_panic_is_a_failure_like_others() {
     function.call().await;
     assert!(function.is_loaded());
 }
+
+#[test]
+fn a_runtime_that_has_ended_loads_nothing_and_blocks_nobody() {
+    let residency = Residency::new(100);
+    let place = Place::<Fake>::new(&residency);
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.build().expect("a runtime")
+    };
+    let ended = runtime();
+    let handle = ended.handle().clone();
+    drop(ended);
+    let told = {
+        let _entered = handle.enter();
+        place.load(|| async { unreachable!("nobody drives it") })
+    };
+    let problem = runtime().block_on(told).err().expect("fails");
+    assert_eq!(*problem.kind(), Kind::HostFault);
+    assert!(place.arriving().is_none());
+}
+
+#[tokio::test]
+async fn a_call_that_waited_for_long_does_not_make_code_old() {
+    let residency = Residency::new(100);
+    let function = Function::new(&residency, 10);
+    function.call().await;
+    let at = |millis| residency.began + Duration::from_millis(millis);
+    for (millis, expected) in [(5000, 5000), (3000, 5000), (5001, 5001)] {
+        function.place.get(at(millis)).expect("is there");
+        assert_eq!(function.place.used.load(Relaxed), expected);
+    }
+}
+
+#[test]
+fn code_beyond_the_limit_is_its_app_s_to_pay_for() {
+    let residency = Residency::new(10);
+    let budget = MemoryBudget::new(15);
+    let first = residency.charge(10);
+    assert!(matches!(residency.pay_for(10, &budget), Ok(None)));
+    let second = residency.charge(9);
+    let paid = residency.pay_for(9, &budget).expect("there is room");
+    assert_eq!(budget.used(), 9);
+    let refused = residency.pay_for(7, &budget).expect_err("there is none");
+    assert_eq!(refused.limit_reached(), Some(Limit::NodeMemory));
+    assert_eq!(budget.used(), 9);
+    drop(paid);
+    assert_eq!(budget.used(), 0);
+    drop((first, second));
+    assert!(matches!(residency.pay_for(7, &budget), Ok(None)));
+}
