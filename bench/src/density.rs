@@ -26,8 +26,9 @@ const FUNCTION: Function = Function {
     bucket: false,
     route: "/",
 };
-/// As much compiled code as is ever asked for: what was prepared is not to be removed again.
-const CONFIG: &str = "[compile]\ncache = \"128Gi\"\n";
+/// As much compiled code as is ever asked for, on disk and in memory: what was prepared or asked is
+/// not to go again.
+const CONFIG: &str = "[compile]\ncache = \"128Gi\"\n[engine]\ncode = \"16Gi\"\n";
 
 /// Starts that are measured.
 const STARTS: usize = 3;

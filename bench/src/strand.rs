@@ -115,7 +115,7 @@ impl Strand {
         Ok(())
     }
 
-    /// What one of the node's metrics says, one without labels.
+    /// What one of the node's metrics says; with labels its name is as it is printed.
     pub(crate) fn metric(&self, name: &str) -> Result<u64> {
         let token = self.state.join(TOKEN);
         let token = fs::read_to_string(&token).with_context(|| format!("{}", token.display()))?;

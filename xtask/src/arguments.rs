@@ -31,6 +31,7 @@ cargo xtask soak NAME [-- ARGS]
     reads-s3                   250 million bases from an S3 server, which dies in the middle
     reads-windowed             250 million bases in windowed mode: the first byte, and memory
     reads-minimap2             where minimap2 finds reads of E. coli, beside those of wgsim
+    slow-clients               two thousand clients that send or read too slowly, beside others
     fuzz                       the Directive's parser, for ten minutes; ARGS go to libFuzzer
     mutants                    faults put into validation and limits; ARGS go to cargo-mutants
 cargo xtask deny               licences and sources of all dependencies, and advisories about them
@@ -189,6 +190,13 @@ mod tests {
         );
         let name = "ecoli".to_owned();
         assert_eq!(parsed("genome ecoli").unwrap(), Verb::Genome { name });
+    }
+
+    #[test]
+    fn every_soak_is_in_the_help() {
+        for name in crate::soak::NAMES.split(", ") {
+            assert!(HELP.contains(&format!("\n    {name} ")), "{name}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ use super::{InProcess, Times};
 use crate::setup::Setup;
 use crate::stats::percentile;
 
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: strand_engine::Allocator = strand_engine::Allocator;
+
 /// Instances, and calls, before the ones that are measured.
 const WARM_UP: usize = 2_000;
 /// Instances, and calls, that are measured.
