@@ -3,7 +3,8 @@
 //! It opens no socket and no file of an app's, knows no app format and has no compiler:
 //! artefacts come in sealed ([`ArtifactKey`]), grants as [`Capability`] objects,
 //! requests as [`Call`]s, and answers go out as streamed HTTP responses or as a
-//! [`Problem`].
+//! [`Problem`]. The process that it is in should have its [`Allocator`]: what requests have
+//! held goes back to the system only then ([`give_back_free_pages`]).
 
 mod admission;
 mod artifact;

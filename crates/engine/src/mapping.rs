@@ -1,5 +1,5 @@
-//! What is mapped: compiled artefacts, and memory that nobody uses any more. The one
-//! module with `unsafe` in Strand.
+//! What is mapped: compiled artefacts, and by the allocator, which gives back what nobody
+//! uses any more. The one module with `unsafe` in Strand.
 
 #![allow(unsafe_code)]
 

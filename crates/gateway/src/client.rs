@@ -305,11 +305,8 @@ mod tests {
             ("10.0.0.1", false, Some("http, https"), "https"),
             ("10.0.0.1", false, Some("https, http"), "http"),
         ] {
-            let fields: Vec<_> = proto
-                .map(|it| ("x-forwarded-proto", it))
-                .into_iter()
-                .collect();
-            let found = seen(peer, secure, None, &fields).1;
+            let fields = proto.map(|it| ("x-forwarded-proto", it));
+            let found = seen(peer, secure, None, fields.as_slice()).1;
             assert_eq!(found, expected, "{peer} {proto:?}");
         }
         // What stands as far back as the address of the client.
@@ -358,11 +355,8 @@ mod tests {
             ("192.0.2.1", false, https, None, "http"),
             ("192.0.2.1", true, http, None, "https"),
         ] {
-            let fields: Vec<_> = proto
-                .map(|it| ("x-forwarded-proto", it))
-                .into_iter()
-                .collect();
-            let found = seen(peer, secure, scheme, &fields).1;
+            let fields = proto.map(|it| ("x-forwarded-proto", it));
+            let found = seen(peer, secure, scheme, fields.as_slice()).1;
             assert_eq!(found, expected, "{peer} {scheme:?} {proto:?}");
         }
     }

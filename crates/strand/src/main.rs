@@ -1,4 +1,4 @@
-//! The `strand` binary: verbs of the command line, nothing else.
+//! The `strand` binary: verbs of the command line, and the process's allocator.
 
 use std::process::ExitCode;
 
