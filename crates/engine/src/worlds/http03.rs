@@ -7,10 +7,11 @@
 //! not answered, ends the instance and all its requests.
 
 mod instance;
+mod open;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,8 @@ use crate::meter::Meter;
 use crate::outcome::{AbortOnDrop, AnswerBody};
 use crate::problem::Problem;
 
-use instance::{Accepted, Clock, Instance, Offered, Seat, Taken};
+use instance::{Accepted, Clock, Instance, Seat, Taken};
+use open::Open;
 
 /// How long an instance waits for its next request.
 const IDLE: Duration = Duration::from_secs(10);
@@ -40,15 +42,14 @@ const IDLE: Duration = Duration::from_secs(10);
 /// What is kept per function.
 pub(crate) struct Handler {
     pre: ServicePre<Ctx>,
-    /// Instances that take requests.
-    open: Mutex<Vec<Arc<Instance>>>,
+    open: Open,
 }
 
 impl Handler {
     pub(crate) fn new(pre: ServicePre<Ctx>) -> Self {
         Self {
             pre,
-            open: Mutex::default(),
+            open: Open::default(),
         }
     }
 
@@ -56,50 +57,14 @@ impl Handler {
         self.pre.instance_pre()
     }
 
-    fn open(&self) -> MutexGuard<'_, Vec<Arc<Instance>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Gives the request to an instance of this thread that has room, or back.
-    fn seat(&self, mut request: Box<Accepted>) -> Result<Seat, Box<Accepted>> {
-        let mut open = self.open();
-        let mut index = 0;
-        while let Some(instance) = open.get(index) {
-            request = match instance.offer(request) {
-                Offered::Seated(seat) => {
-                    if !instance.is_open() {
-                        open.swap_remove(index);
-                    }
-                    return Ok(seat);
-                }
-                Offered::Full(request) => {
-                    index += 1;
-                    request
-                }
-                Offered::Closed(request) => {
-                    open.swap_remove(index);
-                    request
-                }
-            };
-        }
-        Err(request)
-    }
-
-    fn close(&self, instance: &Arc<Instance>) {
-        self.open().retain(|other| !Arc::ptr_eq(other, instance));
-    }
-
     /// Instances that only wait for their next request.
     pub(crate) fn waiting(&self) -> usize {
-        let open = self.open();
-        open.iter().filter(|instance| instance.is_waiting()).count()
+        self.open.waiting()
     }
 
     /// Has those end that only wait for their next request.
     pub(crate) fn dismiss(&self) {
-        for instance in &*self.open() {
-            instance.dismiss();
-        }
+        self.open.dismiss();
     }
 }
 
@@ -124,6 +89,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
         start(function, &code, handler, reuse, *request)
     } else {
         handler
+            .open
             .seat(request)
             .unwrap_or_else(|request| start(function, &code, handler, reuse, *request))
     };
@@ -159,7 +125,7 @@ fn start(
     let meter = Meter::new(function.limits().cpu);
     let (instance, seat) = Instance::new(reuse, Arc::clone(&meter), first);
     if instance.is_open() {
-        handler.open().push(Arc::clone(&instance));
+        handler.open.add(Arc::clone(&instance));
     }
     let working = work(
         Arc::clone(function),
@@ -183,7 +149,7 @@ struct Farewell<'a> {
 
 impl Drop for Farewell<'_> {
     fn drop(&mut self) {
-        self.handler.close(self.instance);
+        self.handler.open.remove(self.instance);
         self.instance.end(self.problem.take());
     }
 }
@@ -202,7 +168,7 @@ async fn work(
     let mut store = match new_store(&function, &info, &meter, |_| ()) {
         Ok(store) => store,
         Err(problem) => {
-            handler.close(&instance);
+            handler.open.remove(&instance);
             return instance.end(Some(problem));
         }
     };

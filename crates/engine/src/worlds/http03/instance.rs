@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -76,9 +75,6 @@ impl State {
 }
 
 pub(super) struct Instance {
-    /// A request goes to an instance of its own thread, so that the two need no
-    /// wake-up across cores.
-    thread: ThreadId,
     reuse: Reuse,
     meter: Arc<Meter>,
     abort: OnceLock<AbortHandle>,
@@ -97,7 +93,7 @@ pub(super) struct Taken {
 pub(super) enum Offered {
     /// It was taken.
     Seated(Seat),
-    /// The instance is busy, or another thread's.
+    /// The instance is busy.
     Full(Box<Accepted>),
     /// The instance takes no more requests.
     Closed(Box<Accepted>),
@@ -141,7 +137,6 @@ impl Instance {
     /// An instance with its first request.
     pub(super) fn new(reuse: Reuse, meter: Arc<Meter>, first: Accepted) -> (Arc<Self>, Seat) {
         let instance = Arc::new(Self {
-            thread: std::thread::current().id(),
             reuse,
             meter,
             abort: OnceLock::new(),
@@ -163,11 +158,8 @@ impl Instance {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request if it comes from this thread and there is room.
+    /// Takes a request if there is room.
     pub(super) fn offer(self: &Arc<Self>, request: Box<Accepted>) -> Offered {
-        if self.thread != std::thread::current().id() {
-            return Offered::Full(request);
-        }
         let mut state = self.state();
         if state.live.is_empty() {
             // The limit is for what requests use, not for all of an instance's life.
