@@ -1,7 +1,6 @@
 //! One line a request, when it has ended.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use crate::clock::push_timestamp;
+use crate::clock::Stamp;
 use crate::writer::LogWriter;
 
 /// What happened with one request.
@@ -110,20 +109,18 @@ impl AccessLog {
     /// Writes one line, or drops and counts it if the log's reader is too slow.
     pub fn write(&self, line: &AccessLine<'_>) {
         thread_local! {
-            static BUFFERS: RefCell<(Vec<u8>, String)> = const { RefCell::new((Vec::new(), String::new())) };
+            static BUFFERS: RefCell<(Stamp, Vec<u8>)> = RefCell::default();
         }
         let Some(target) = &self.0 else {
             return;
         };
-        BUFFERS.with_borrow_mut(|(bytes, text)| {
+        BUFFERS.with_borrow_mut(|(stamp, bytes)| {
             bytes.clear();
-            text.clear();
-            push_timestamp(text, SystemTime::now());
+            let timestamp = stamp.of(SystemTime::now());
             if target.json {
-                write_json(bytes, text, line);
+                write_json(bytes, timestamp, line);
             } else {
-                write_plain(text, line);
-                bytes.extend_from_slice(text.as_bytes());
+                write_plain(bytes, timestamp, line);
             }
             bytes.push(b'\n');
             target.writer.line(bytes);
@@ -131,8 +128,9 @@ impl AccessLog {
     }
 }
 
+// Nothing that is written below fails: the target is memory, the keys of JSON are strings.
+
 fn write_json(bytes: &mut Vec<u8>, timestamp: &str, line: &AccessLine<'_>) {
-    // Nothing that is written here fails: the target is memory, the keys are strings.
     let _ = write!(
         bytes,
         "{{\"timestamp\":\"{timestamp}\",\"level\":\"INFO\",\"target\":\"access\","
@@ -143,12 +141,11 @@ fn write_json(bytes: &mut Vec<u8>, timestamp: &str, line: &AccessLine<'_>) {
     bytes.remove(start);
 }
 
-fn write_plain(text: &mut String, line: &AccessLine<'_>) {
+fn write_plain(bytes: &mut Vec<u8>, timestamp: &str, line: &AccessLine<'_>) {
     let status = line.status.unwrap_or_default();
-    // Writing to a string does not fail.
     let _ = write!(
-        text,
-        "  INFO access: {} {} {status} {:?} in={} out={} client={} id={}",
+        bytes,
+        "{timestamp}  INFO access: {} {} {status} {:?} in={} out={} client={} id={}",
         line.method.escape_debug(),
         line.path.escape_debug(),
         line.duration,
@@ -158,22 +155,22 @@ fn write_plain(text: &mut String, line: &AccessLine<'_>) {
         line.id.escape_debug(),
     );
     if !line.app.is_empty() {
-        let _ = write!(text, " app={}", line.app);
+        let _ = write!(bytes, " app={}", line.app);
     }
     if !line.function.is_empty() {
-        let _ = write!(text, " function={}", line.function);
+        let _ = write!(bytes, " function={}", line.function);
     }
     if let Some(problem) = line.problem {
-        let _ = write!(text, " problem={problem}");
+        let _ = write!(bytes, " problem={problem}");
     }
     if let Some(limit) = line.limit {
-        let _ = write!(text, " limit={limit}");
+        let _ = write!(bytes, " limit={limit}");
     }
     if let Some(detail) = line.detail {
-        let _ = write!(text, " detail=\"{}\"", detail.escape_debug());
+        let _ = write!(bytes, " detail=\"{}\"", detail.escape_debug());
     }
     if line.aborted {
-        text.push_str(" aborted");
+        bytes.extend_from_slice(b" aborted");
     }
 }
 

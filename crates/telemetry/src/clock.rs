@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Appends the time as RFC 3339 has it, in UTC with milliseconds.
-pub(crate) fn push_timestamp(out: &mut String, time: SystemTime) {
+fn push_timestamp(out: &mut String, time: SystemTime) {
     // A clock set before 1970 is wrong anyway; its lines then say 1970.
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs();
@@ -19,6 +19,27 @@ pub(crate) fn push_timestamp(out: &mut String, time: SystemTime) {
         of_day % 60,
         since.subsec_millis()
     );
+}
+
+/// The last time that was written: at tens of thousands of lines a second, many are of the same
+/// millisecond.
+#[derive(Debug, Default)]
+pub(crate) struct Stamp {
+    milliseconds: u128,
+    text: String,
+}
+
+impl Stamp {
+    /// The time as [`push_timestamp`] writes it.
+    pub(crate) fn of(&mut self, time: SystemTime) -> &str {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.text.is_empty() || self.milliseconds != since.as_millis() {
+            self.milliseconds = since.as_millis();
+            self.text.clear();
+            push_timestamp(&mut self.text, time);
+        }
+        &self.text
+    }
 }
 
 /// The date of a day since 1970-01-01 in the Gregorian calendar.
@@ -46,6 +67,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_stamp_is_of_its_time() {
+        let mut stamp = Stamp::default();
+        for microseconds in [0, 999, 1_000, 1_999, 5_000, 4_999, 1_000] {
+            let time = UNIX_EPOCH + Duration::from_micros(microseconds);
+            let mut fresh = String::new();
+            push_timestamp(&mut fresh, time);
+            assert_eq!(stamp.of(time), fresh, "{microseconds}");
+        }
+    }
 
     #[test]
     fn timestamps_are_those_of_date() {
