@@ -1,7 +1,12 @@
 //! Reads HTTP/1.1 answers, as far as comparing servers needs it: every status and every byte of
 //! the body is seen, and nothing is allocated.
 
+use std::fmt;
+use std::io;
+
 use httparse::{EMPTY_HEADER, Status};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 /// Fields that an answer may have.
 const FIELDS: usize = 64;
@@ -18,14 +23,70 @@ pub(crate) struct Answer {
     pub(crate) length: usize,
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Connection(io::ErrorKind),
+    Closed,
+    Malformed(&'static str),
+    /// More than so many bytes.
+    Long(usize),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Connection(error.kind())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(kind) => write!(f, "connection failed ({kind})"),
+            Self::Closed => f.write_str("connection closed"),
+            Self::Malformed(what) => f.write_str(what),
+            Self::Long(bytes) => write!(f, "answer longer than {bytes} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Reads the one answer that is due on a connection, of at most so many bytes, its head included;
+/// its status. Once all of it has come its body is handed over in pieces.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub(crate) async fn read(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    longest: usize,
+    mut body: impl FnMut(&[u8]),
+) -> Result<u16, Failure> {
+    buffer.clear();
+    loop {
+        if stream.read_buf(buffer).await? == 0 {
+            return Err(Failure::Closed);
+        }
+        match parse(buffer, &mut body) {
+            Err(Malformed(what)) => return Err(Failure::Malformed(what)),
+            Ok(Some(answer)) if answer.length < buffer.len() => {
+                return Err(Failure::Malformed("something came after an answer"));
+            }
+            Ok(Some(answer)) => return Ok(answer.status),
+            Ok(None) if buffer.len() >= longest => return Err(Failure::Long(longest)),
+            Ok(None) => {}
+        }
+    }
+}
+
 enum Framing {
     Length(usize),
     Chunked,
 }
 
 /// Reads one answer from the start of `bytes` and hands the pieces of its body to `body`.
-/// `None` when it has not all come yet; then some pieces may have been handed over, and will be
-/// again.
+/// `None` when it has not all come yet; then nothing is handed over.
 ///
 /// # Errors
 /// When this is no answer to a GET with its end marked: not by the connection's end, which a
@@ -50,8 +111,11 @@ pub(crate) fn parse(
             body(piece);
             start + length
         }
-        Framing::Chunked => match chunks(bytes, start, &mut body)? {
-            Some(end) => end,
+        Framing::Chunked => match chunks(bytes, start, &mut |_| ())? {
+            Some(end) => {
+                chunks(bytes, start, &mut body)?;
+                end
+            }
             None => return Ok(None),
         },
     };

@@ -13,6 +13,7 @@ cargo xtask bench [NAME] [OPTIONS]
 
 NAME (all of them, one after the other, without a name)
   http     hello world over HTTP: requests a second, latency, CPU time of the server
+  bodies   the same with small and large bodies, in both directions
   start    from exec to the first answer; an instance, and a call, in process; memory
   reads    simulated sequencing reads of E. coli, exact and windowed, against wgsim
   noise    latency of a function that needs 5 ms, alone and beside others that take all they can
@@ -22,10 +23,10 @@ NAME (all of them, one after the other, without a name)
 OPTIONS
   --install-peers     install first what is missing of the peers (wasmtime takes a while to
                       compile), and the genome for `reads`
-  --rounds N          interleaved rounds of `http` and `reads` [5]
+  --rounds N          interleaved rounds of `http`, `bodies` and `reads` [5]
   --seconds N         what one measurement takes, after a second or two of warming up
-                      [`http` 5, `noise` 60]
-  --connections LIST  numbers of connections of `http` [1,32,256]
+                      [`http` and `bodies` 5, `noise` 60]
+  --connections LIST  numbers of connections of `http` [1,32,256,1024]
   --apps N            apps of `density` [1000]
   --help              this text
 
@@ -35,6 +36,7 @@ Figures go to the standard output and, as JSON, to target/bench/NAME.json.";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bench {
     Http,
+    Bodies,
     Start,
     Reads,
     Noise,
@@ -42,8 +44,9 @@ pub(crate) enum Bench {
 }
 
 /// All of them, in the order in which they run.
-const ALL: [Bench; 5] = [
+const ALL: [Bench; 6] = [
     Bench::Http,
+    Bench::Bodies,
     Bench::Start,
     Bench::Reads,
     Bench::Noise,
@@ -55,7 +58,7 @@ pub(crate) const HTTP_WINDOW: Duration = Duration::from_secs(5);
 pub(crate) const NOISE_WINDOW: Duration = Duration::from_secs(60);
 
 /// Numbers of connections that are measured unless others are asked for.
-pub(crate) const CONNECTIONS: [usize; 3] = [1, 32, 256];
+pub(crate) const CONNECTIONS: [usize; 4] = [1, 32, 256, 1024];
 /// Most connections at once: each takes a port of this machine's.
 const MOST_CONNECTIONS: usize = 10_000;
 
@@ -66,7 +69,7 @@ pub(crate) struct Arguments {
     pub(crate) install_peers: bool,
     /// Interleaved rounds.
     pub(crate) rounds: usize,
-    /// What one measurement of `http` and `noise` takes, if that is said.
+    /// What one measurement of `http`, `bodies` and `noise` takes, if that is said.
     pub(crate) window: Option<Duration>,
     /// Numbers of connections, each of which is measured; each once.
     pub(crate) connections: Vec<usize>,
@@ -123,12 +126,14 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
 fn named(name: &str) -> Result<Bench> {
     Ok(match name {
         "http" => Bench::Http,
+        "bodies" => Bench::Bodies,
         "start" => Bench::Start,
         "reads" => Bench::Reads,
         "noise" => Bench::Noise,
         "density" => Bench::Density,
         other => bail!(
-            "nothing called `{other}` to measure; there are: http, start, reads, noise, density"
+            "nothing called `{other}` to measure; there are: http, bodies, start, reads, \
+             noise, density"
         ),
     })
 }

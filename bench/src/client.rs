@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::answer::{self, Malformed};
+use crate::answer::{self, Failure};
 
 /// The longest answer that is read, its head included, in bytes.
 const LONGEST: usize = 64 << 10;
@@ -22,32 +22,6 @@ pub(crate) struct Target {
     /// Tells the apps of a node apart.
     pub(crate) host: String,
     pub(crate) path: String,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    Connection(io::ErrorKind),
-    Closed,
-    Malformed(&'static str),
-    Long,
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Connection(error.kind())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connection(kind) => write!(f, "connection failed ({kind})"),
-            Self::Closed => f.write_str("connection closed"),
-            Self::Malformed(what) => f.write_str(what),
-            Self::Long => write!(f, "answer longer than {LONGEST} bytes"),
-        }
-    }
 }
 
 /// How often requests ended in which way: by status, or by why there was no answer.
@@ -130,7 +104,12 @@ impl Client {
             _ => self.connect().await?,
         };
         stream.write_all(&self.request).await?;
-        let status = self.read(&mut stream).await?;
+        self.body.clear();
+        let body = &mut self.body;
+        let status = answer::read(&mut stream, &mut self.buffer, LONGEST, |piece| {
+            body.extend_from_slice(piece);
+        })
+        .await?;
         // Not kept after a failure: what would come next belongs to the one before.
         self.stream = Some(stream);
         Ok(status)
@@ -160,26 +139,6 @@ impl Client {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
-    }
-
-    async fn read(&mut self, stream: &mut TcpStream) -> Result<u16, Failure> {
-        self.buffer.clear();
-        loop {
-            if stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err(Failure::Closed);
-            }
-            self.body.clear();
-            let body = &mut self.body;
-            match answer::parse(&self.buffer, |piece| body.extend_from_slice(piece)) {
-                Err(Malformed(what)) => return Err(Failure::Malformed(what)),
-                Ok(Some(answer)) if answer.length < self.buffer.len() => {
-                    return Err(Failure::Malformed("something came after an answer"));
-                }
-                Ok(Some(answer)) => return Ok(answer.status),
-                Ok(None) if self.buffer.len() >= LONGEST => return Err(Failure::Long),
-                Ok(None) => {}
-            }
-        }
     }
 }
 

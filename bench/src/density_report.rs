@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::machine::{DISTURBED, Machine};
+use crate::machine::{Machine, warn_of_others};
 use crate::memory::Memory;
-use crate::stats::Spread;
+use crate::stats::{Spread, mebibytes};
 
 /// The targets: seconds until a node is ready, milliseconds of a first request, bytes of an app
 /// that nobody has asked for anything.
@@ -209,15 +209,7 @@ impl fmt::Display for Report {
         ] {
             writeln!(f, "target: {target}, {met}")?;
         }
-        if self.others_share.max > DISTURBED {
-            writeln!(
-                f,
-                "disturbed: other processes took {:.0}% of the machine during a start (median), {:.0}% at most",
-                self.others_share.median * 100.0,
-                self.others_share.max * 100.0
-            )?;
-        }
-        Ok(())
+        warn_of_others(f, "a start", Some(self.others_share))
     }
 }
 
@@ -243,10 +235,6 @@ impl fmt::Display for Whole<'_> {
             mebibytes(memory.page_tables)
         )
     }
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
-//! `bench http`: hello world over HTTP/1.1, ours and the peers' in interleaved rounds.
+//! `bench http` and `bench bodies`: requests over HTTP/1.1, to ours and the peers' servers in
+//! interleaved rounds.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 
 use crate::http_report::{Cell, Missing, PeerReport, Report, Round};
-use crate::load::{self, Load, Measured, Void};
+use crate::load::{self, Exchange, Load, Measured, Void};
 use crate::machine::{Busy, Machine};
 use crate::peers::{self, Peer, Running};
 use crate::setup::Setup;
@@ -15,24 +17,121 @@ use crate::setup::Setup;
 /// Time before each measurement.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// What is missing here to measure at all, a line each. Peers are left out instead.
-pub(crate) fn missing(setup: &Setup) -> Vec<String> {
-    let peers = peers::all();
-    let guests: Vec<&str> = peers.iter().filter_map(Peer::guest).collect();
-    setup.missing_guests(&guests)
+/// Connections with which bodies are measured.
+const BODIES_CONNECTIONS: usize = 32;
+/// Bytes of a body.
+const SMALL: usize = 1 << 10;
+const LARGE: usize = 1 << 20;
+
+/// What is asked of every peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Asked {
+    /// A greeting, each peer's own.
+    Hello,
+    /// An answer of so many bytes.
+    Down(usize),
+    /// How many bytes came with the request.
+    Up(usize),
+}
+
+/// One table: what is asked, over how many connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Case {
+    pub(crate) asked: Asked,
+    pub(crate) connections: usize,
+}
+
+impl Case {
+    /// Bytes of the large body of a request or its answer.
+    pub(crate) fn bytes(&self) -> usize {
+        match self.asked {
+            Asked::Hello => 0,
+            Asked::Down(bytes) | Asked::Up(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kib = self.bytes() >> 10;
+        let way = match self.asked {
+            Asked::Hello => return write!(f, "{} connections", self.connections),
+            Asked::Down(_) => "down",
+            Asked::Up(_) => "up",
+        };
+        write!(f, "{kib} KiB {way}")
+    }
+}
+
+/// A bench: whom to ask for what.
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    peers: Vec<Peer>,
+    pub(crate) cases: Vec<Case>,
+}
+
+impl Plan {
+    /// Hello world over so many connections.
+    pub(crate) fn hello(connections: &[usize]) -> Self {
+        let case = |connections: &usize| Case {
+            asked: Asked::Hello,
+            connections: *connections,
+        };
+        Self {
+            name: "http",
+            title: "hello world over HTTP/1.1",
+            peers: peers::hello(),
+            cases: connections.iter().map(case).collect(),
+        }
+    }
+
+    /// Small and large bodies in both directions.
+    pub(crate) fn bodies() -> Self {
+        let case = |asked| Case {
+            asked,
+            connections: BODIES_CONNECTIONS,
+        };
+        Self {
+            name: "bodies",
+            title: "bodies over HTTP/1.1 and 32 connections",
+            peers: peers::bodies(),
+            cases: [
+                Asked::Down(SMALL),
+                Asked::Up(SMALL),
+                Asked::Down(LARGE),
+                Asked::Up(LARGE),
+            ]
+            .map(case)
+            .into(),
+        }
+    }
+
+    /// What is missing here to measure at all, a line each. Peers are left out instead.
+    pub(crate) fn missing(&self, setup: &Setup) -> Vec<String> {
+        let guests: Vec<&str> = self.peers.iter().filter_map(Peer::guest).collect();
+        setup.missing_guests(&guests)
+    }
 }
 
 /// Measures, writes the JSON, and gives the table and where the JSON is.
 pub(crate) async fn run(
     setup: &Setup,
+    plan: Plan,
     rounds: usize,
     window: Duration,
-    connections: &[usize],
 ) -> Result<(Report, PathBuf)> {
     let machine = Machine::look()?;
     let mut here = Vec::new();
     let mut missing = Vec::new();
-    for peer in peers::all() {
+    let Plan {
+        name,
+        title,
+        peers,
+        cases,
+    } = plan;
+    for peer in peers {
         match peer.missing(setup) {
             None => here.push(peer),
             Some(why) => {
@@ -44,10 +143,10 @@ pub(crate) async fn run(
             }
         }
     }
-    let each = (WARM_UP + window).as_secs() * connections.len() as u64;
+    let each = (WARM_UP + window).as_secs() * cases.len() as u64;
     let minutes = (each * here.len() as u64 * rounds as u64).div_ceil(60);
     eprintln!(
-        "http: {rounds} rounds of {} servers, about {minutes} minutes",
+        "{name}: {rounds} rounds of {} servers, about {minutes} minutes",
         here.len()
     );
 
@@ -56,8 +155,8 @@ pub(crate) async fn run(
         machine: &machine,
         window,
         rounds,
-        connections,
-        seen: here.iter().map(|_| Seen::default()).collect(),
+        cases: &cases,
+        seen: here.iter().map(|_| Seen::new(cases.len())).collect(),
     };
     for round in 0..rounds {
         // Each round begins with another one, so that none always follows the same neighbour.
@@ -70,17 +169,18 @@ pub(crate) async fn run(
     let peers = here
         .iter()
         .zip(bench.seen)
-        .map(|(peer, seen)| seen.report(peer, connections))
+        .map(|(peer, seen)| seen.report(peer, &cases))
         .collect();
     let report = Report::new(
+        title,
         machine,
         rounds,
         [WARM_UP, window],
-        connections.into(),
+        cases,
         peers,
         missing,
     );
-    let file = setup.save("http", &report)?;
+    let file = setup.save(name, &report)?;
     Ok((report, file))
 }
 
@@ -89,68 +189,89 @@ struct Bench<'a> {
     machine: &'a Machine,
     window: Duration,
     rounds: usize,
-    connections: &'a [usize],
+    cases: &'a [Case],
     seen: Vec<Seen>,
 }
 
 /// What was seen of one peer.
-#[derive(Default)]
 struct Seen {
     command: String,
-    body: Vec<u8>,
-    rounds: BTreeMap<usize, Vec<Round>>,
-    void: BTreeMap<usize, Vec<String>>,
-    lost: BTreeMap<usize, usize>,
+    /// One for each case.
+    cells: Vec<Rounds>,
+}
+
+/// What was seen of one peer in one case.
+#[derive(Clone, Default)]
+struct Rounds {
+    counted: Vec<Round>,
+    void: Vec<String>,
+    lost: usize,
 }
 
 impl Bench<'_> {
-    /// One peer's turn in a round: a server of its own, and each number of connections in turn.
+    /// One peer's turn in a round: a server of its own, and each case in turn.
     async fn measure_peer(&mut self, round: usize, index: usize, peer: &Peer) -> Result<()> {
         let mut server = Server::start(self.setup, peer)?;
-        for &connections in self.connections {
-            let mut result = self.measure(&server.running, connections).await?;
+        for (number, case) in self.cases.iter().enumerate() {
+            let mut result = self.measure(&server.running, case).await?;
             if let Err(void) = &result {
-                self.note_void(round, index, peer, connections, void);
+                self.say(round, peer, case, &format!("void: {void}"));
+                self.seen[index].cells[number].void.push(void.to_string());
                 // Perhaps it is the server's state that is broken.
                 server = Server::start(self.setup, peer)?;
-                result = self.measure(&server.running, connections).await?;
+                result = self.measure(&server.running, case).await?;
             }
+            let said = match &result {
+                Ok(measured) => format!(
+                    "{:>8.0} a second, {:.0} µs of the server's CPU each",
+                    measured.requests_per_second, measured.server_cpu_us
+                ),
+                Err(void) => format!("void: {void}"),
+            };
+            self.say(round, peer, case, &said);
+            let cell = &mut self.seen[index].cells[number];
             match result {
-                Ok(measured) => {
-                    self.say(
-                        round,
-                        peer,
-                        connections,
-                        &format!(
-                            "{:>8.0} a second, {:.0} µs of the server's CPU each",
-                            measured.requests_per_second, measured.server_cpu_us
-                        ),
-                    );
-                    let seen = &mut self.seen[index];
-                    seen.rounds.entry(connections).or_default().push(measured);
-                }
+                Ok(measured) => cell.counted.push(measured),
                 Err(void) => {
-                    self.note_void(round, index, peer, connections, &void);
-                    *self.seen[index].lost.entry(connections).or_default() += 1;
+                    cell.void.push(void.to_string());
+                    cell.lost += 1;
                 }
             }
         }
-        let seen = &mut self.seen[index];
-        seen.command.clone_from(&server.running.command);
-        seen.body.clone_from(&server.running.body);
+        let command = &mut self.seen[index].command;
+        command.clone_from(&server.running.command);
         Ok(())
     }
 
-    async fn measure(&self, running: &Running, connections: usize) -> Result<Result<Round, Void>> {
+    async fn measure(&self, running: &Running, case: &Case) -> Result<Result<Round, Void>> {
+        let bytes = vec![b'x'; case.bytes()];
+        let (path, count) = (format!("/{}", bytes.len()), bytes.len().to_string());
+        let exchange = match case.asked {
+            Asked::Hello => Exchange {
+                path: "/",
+                upload: None,
+                answer: &running.body,
+            },
+            Asked::Down(_) => Exchange {
+                path: &path,
+                upload: None,
+                answer: &bytes,
+            },
+            Asked::Up(_) => Exchange {
+                path: "/up",
+                upload: Some(&bytes),
+                answer: count.as_bytes(),
+            },
+        };
         let busy = Busy::watch(self.machine)?;
         let before = running.process.cpu()?;
         let measured = load::run(&Load {
             address: running.address,
             hosts: &running.hosts,
-            connections,
+            exchange,
+            connections: case.connections,
             warm_up: WARM_UP,
             window: self.window,
-            body: &running.body,
         })
         .await;
         let measured = match measured {
@@ -162,22 +283,9 @@ impl Bench<'_> {
         Ok(Ok(round_of(&measured, server, others)))
     }
 
-    fn note_void(
-        &mut self,
-        round: usize,
-        index: usize,
-        peer: &Peer,
-        connections: usize,
-        why: &Void,
-    ) {
-        self.say(round, peer, connections, &format!("void: {why}"));
-        let void = &mut self.seen[index].void;
-        void.entry(connections).or_default().push(why.to_string());
-    }
-
-    fn say(&self, round: usize, peer: &Peer, connections: usize, what: &str) {
-        let (round, rounds, name) = (round + 1, self.rounds, peer.name);
-        eprintln!("round {round} of {rounds}  {name:<20} {connections:>3} connections  {what}");
+    fn say(&self, round: usize, peer: &Peer, case: &Case, what: &str) {
+        let (round, rounds, name, case) = (round + 1, self.rounds, peer.name, case.to_string());
+        eprintln!("round {round} of {rounds}  {name:<20} {case:>16}  {what}");
     }
 }
 
@@ -212,24 +320,28 @@ impl Server {
 }
 
 impl Seen {
-    fn report(mut self, peer: &Peer, connections: &[usize]) -> PeerReport {
+    fn new(cases: usize) -> Self {
+        Self {
+            command: String::new(),
+            cells: vec![Rounds::default(); cases],
+        }
+    }
+
+    fn report(self, peer: &Peer, cases: &[Case]) -> PeerReport {
         let directive = match &peer.kind {
             peers::Kind::Strand(function) | peers::Kind::StrandApps(function, _) => {
                 Some(function.section())
             }
             _ => None,
         };
-        let cells = connections
-            .iter()
-            .map(|connections| {
-                Cell::new(
-                    *connections,
-                    self.rounds.remove(connections).unwrap_or_default(),
-                    self.void.remove(connections).unwrap_or_default(),
-                    self.lost.remove(connections).unwrap_or_default(),
-                )
-            })
-            .collect();
+        let cell = |(case, cell): (&Case, Rounds)| {
+            let Rounds {
+                counted,
+                void,
+                lost,
+            } = cell;
+            Cell::new(*case, counted, void, lost)
+        };
         PeerReport {
             name: peer.name,
             world: peer.world,
@@ -237,8 +349,7 @@ impl Seen {
             isolation: peer.isolation,
             command: self.command,
             directive,
-            body_bytes: self.body.len(),
-            cells,
+            cells: cases.iter().zip(self.cells).map(cell).collect(),
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What `bench http` found, as a table and as JSON.
+//! What `bench http` and `bench bodies` found, as a table and as JSON.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::machine::{DISTURBED, Machine};
+use crate::http::{Asked, Case};
+use crate::machine::{Machine, warn_of_others};
 use crate::peers::World;
 use crate::stats::Spread;
 
@@ -28,10 +29,11 @@ pub(crate) struct Round {
     pub(crate) others_share: f64,
 }
 
-/// A peer at one number of connections.
+/// A peer in one case.
 #[derive(Debug, Serialize)]
 pub(crate) struct Cell {
-    pub(crate) connections: usize,
+    #[serde(flatten)]
+    pub(crate) case: Case,
     /// None when no round counted.
     pub(crate) requests_per_second: Option<Spread>,
     /// The median, as a multiple of `wasmtime serve`'s of the same world.
@@ -47,15 +49,10 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    pub(crate) fn new(
-        connections: usize,
-        rounds: Vec<Round>,
-        void: Vec<String>,
-        lost: usize,
-    ) -> Self {
+    pub(crate) fn new(case: Case, rounds: Vec<Round>, void: Vec<String>, lost: usize) -> Self {
         let spread = |figure: fn(&Round) -> f64| Spread::of(rounds.iter().map(figure));
         Self {
-            connections,
+            case,
             requests_per_second: spread(|round| round.requests_per_second),
             ratio: None,
             p50_us: spread(|round| round.p50_us),
@@ -79,7 +76,6 @@ pub(crate) struct PeerReport {
     pub(crate) command: String,
     /// Of ours: the function in the Directive.
     pub(crate) directive: Option<String>,
-    pub(crate) body_bytes: usize,
     pub(crate) cells: Vec<Cell>,
 }
 
@@ -112,17 +108,21 @@ const TARGETS: [(&str, f64, &str); 5] = [
     ("strand 0.2 reused", 6.0, "wasmtime serve 0.2"),
     ("strand 0.3 reused", 1.5, "wasmtime serve 0.3"),
 ];
-const TARGET_CONNECTIONS: usize = 32;
+const TARGET_CASE: Case = Case {
+    asked: Asked::Hello,
+    connections: 32,
+};
 
 /// Everything.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
+    title: &'static str,
     machine: Machine,
     load: String,
     rounds: usize,
     warm_up_seconds: f64,
     window_seconds: f64,
-    connections: Vec<usize>,
+    cases: Vec<Case>,
     peers: Vec<PeerReport>,
     missing: Vec<Missing>,
     targets: Vec<Target>,
@@ -130,18 +130,24 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(
+        title: &'static str,
         machine: Machine,
         rounds: usize,
         [warm_up, window]: [Duration; 2],
-        connections: Vec<usize>,
+        cases: Vec<Case>,
         mut peers: Vec<PeerReport>,
         missing: Vec<Missing>,
     ) -> Self {
         compare(&mut peers);
-        let targets = TARGETS
-            .map(|(peer, at_least, than)| target(&peers, peer, at_least, than))
-            .into();
+        let targets = if cases.contains(&TARGET_CASE) {
+            TARGETS
+                .map(|(peer, at_least, than)| target(&peers, peer, at_least, than))
+                .into()
+        } else {
+            Vec::new()
+        };
         Self {
+            title,
             machine,
             load: "strand-bench's own, the same for all: one thread, HTTP/1.1 keep-alive, closed \
                    loop, every answer's status and body checked"
@@ -149,7 +155,7 @@ impl Report {
             rounds,
             warm_up_seconds: warm_up.as_secs_f64(),
             window_seconds: window.as_secs_f64(),
-            connections,
+            cases,
             peers,
             missing,
             targets,
@@ -195,7 +201,7 @@ fn target(peers: &[PeerReport], peer: &'static str, at_least: f64, than: &'stati
     let median = |name| {
         let report = peers.iter().find(|report| report.name == name)?;
         let mut cells = report.cells.iter();
-        let cell = cells.find(|cell| cell.connections == TARGET_CONNECTIONS)?;
+        let cell = cells.find(|cell| cell.case == TARGET_CASE)?;
         Some(cell.requests_per_second?.median)
     };
     let ratio = median(peer)
@@ -204,7 +210,7 @@ fn target(peers: &[PeerReport], peer: &'static str, at_least: f64, than: &'stati
     Target {
         peer,
         than,
-        connections: TARGET_CONNECTIONS,
+        connections: TARGET_CASE.connections,
         at_least,
         ratio,
         met: ratio.map(|ratio| ratio >= at_least),
@@ -213,7 +219,7 @@ fn target(peers: &[PeerReport], peer: &'static str, at_least: f64, than: &'stati
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "hello world over HTTP/1.1: {}", self.machine)?;
+        writeln!(f, "{}: {}", self.title, self.machine)?;
         writeln!(
             f,
             "{} interleaved rounds of {} s after {} s of warming up; medians (minimum to maximum)",
@@ -230,8 +236,8 @@ impl fmt::Display for Report {
         for missing in &self.missing {
             writeln!(f, "{}: {}", missing.name, missing.why)?;
         }
-        for connections in &self.connections {
-            self.table(f, *connections)?;
+        for case in &self.cases {
+            self.table(f, case)?;
         }
         writeln!(f)?;
         for target in &self.targets {
@@ -242,19 +248,26 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    fn table(&self, f: &mut fmt::Formatter<'_>, connections: usize) -> fmt::Result {
+    fn table(&self, f: &mut fmt::Formatter<'_>, case: &Case) -> fmt::Result {
+        // Of a greeting nobody wants to know how many bytes it is.
+        let with_bytes = case.bytes() > 0;
+        let bytes_column = |text: String| match with_bytes {
+            true => format!(" {text:>8}"),
+            false => String::new(),
+        };
         writeln!(
             f,
-            "\n{:<20} {:>28} {:>7} {:>9} {:>9} {:>8}  isolation",
-            format!("{connections} connections"),
+            "\n{:<20} {:>28}{} {:>7} {:>9} {:>9} {:>8}  isolation",
+            case.to_string(),
             "requests a second",
+            bytes_column("MiB/s".to_owned()),
             "ratio",
             "p50 µs",
             "p99 µs",
             "CPU µs"
         )?;
         for (peer, cell) in self.cells() {
-            if cell.connections != connections {
+            if cell.case != *case {
                 continue;
             }
             let Some(requests) = cell.requests_per_second else {
@@ -265,13 +278,15 @@ impl Report {
             let ratio = cell
                 .ratio
                 .map_or_else(|| "-".to_owned(), |it| format!("{it:.2}"));
+            let mib = requests.median * case.bytes() as f64 / f64::from(1 << 20);
             // Both come from the same rounds as the requests.
             let median = |spread: Option<Spread>| spread.map_or(0.0, |spread| spread.median);
             writeln!(
                 f,
-                "{:<20} {:>28} {ratio:>7} {:>9.0} {:>9.0} {:>8.1}  {}",
+                "{:<20} {:>28}{} {ratio:>7} {:>9.0} {:>9.0} {:>8.1}  {}",
                 peer.name,
                 format!("{requests:.0}"),
+                bytes_column(format!("{mib:.0}")),
                 median(cell.p50_us),
                 median(cell.p99_us),
                 median(cell.server_cpu_us),
@@ -283,14 +298,14 @@ impl Report {
 
     fn warn(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (peer, cell) in self.cells() {
-            let (name, connections) = (peer.name, cell.connections);
+            let (name, case) = (peer.name, cell.case);
             for why in &cell.void {
-                writeln!(f, "void: {name} at {connections} connections: {why}")?;
+                writeln!(f, "void: {name}, {case}: {why}")?;
             }
             if cell.lost > 0 {
                 writeln!(
                     f,
-                    "lost: {name} at {connections} connections: {} of {} rounds, void when repeated too",
+                    "lost: {name}, {case}: {} of {} rounds, void when repeated too",
                     cell.lost, self.rounds
                 )?;
             }
@@ -301,22 +316,14 @@ impl Report {
             if bound.count() > 0 {
                 writeln!(
                     f,
-                    "bound by the load: {name} at {connections} connections could be faster than this load can ask"
+                    "bound by the load: {name}, {case}, could be faster than this load can ask"
                 )?;
             }
         }
         let others = self
             .cells()
             .flat_map(|(_, cell)| cell.rounds.iter().map(|round| round.others_share));
-        match Spread::of(others) {
-            Some(others) if others.max > DISTURBED => writeln!(
-                f,
-                "disturbed: other processes took {:.0}% of the machine in a measurement (median), {:.0}% at most",
-                others.median * 100.0,
-                others.max * 100.0
-            ),
-            _ => Ok(()),
-        }
+        warn_of_others(f, "a measurement", Spread::of(others))
     }
 }
 
@@ -347,6 +354,11 @@ impl Target {
 mod tests {
     use super::*;
     use crate::arguments::CONNECTIONS;
+    use crate::http::Plan;
+
+    fn cases() -> Vec<Case> {
+        Plan::hello(&CONNECTIONS).cases
+    }
 
     fn round(requests_per_second: f64, others_share: f64) -> Round {
         Round {
@@ -361,10 +373,10 @@ mod tests {
     }
 
     fn peer(name: &'static str, world: World, figures: &[f64], lost: usize) -> PeerReport {
-        let cell = |connections| {
+        let cell = |case| {
             let rounds = figures.iter().map(|figure| round(*figure, 0.0)).collect();
             let void = vec!["an answer had the status 503".to_owned(); lost * 2];
-            Cell::new(connections, rounds, void, lost)
+            Cell::new(case, rounds, void, lost)
         };
         PeerReport {
             name,
@@ -373,8 +385,7 @@ mod tests {
             isolation: "an instance per request",
             command: name.to_owned(),
             directive: None,
-            body_bytes: 21,
-            cells: CONNECTIONS.map(cell).into(),
+            cells: cases().into_iter().map(cell).collect(),
         }
     }
 
@@ -387,10 +398,11 @@ mod tests {
             load_average: 0.0,
         };
         Report::new(
+            "hello world over HTTP/1.1",
             machine,
             3,
             [Duration::from_secs(1), Duration::from_secs(5)],
-            CONNECTIONS.into(),
+            cases(),
             peers,
             Vec::new(),
         )

@@ -27,7 +27,7 @@ pub(crate) async fn install(setup: &Setup, benches: &[Bench]) -> Result<()> {
     if benches.contains(&Bench::Reads) && !reads::genome(setup).is_file() {
         fetch_genome(setup).await.context("fetching the genome")?;
     }
-    if !benches.contains(&Bench::Http) {
+    if !needs_servers(benches) {
         return Ok(());
     }
     if workerd(setup).is_none() {
@@ -41,6 +41,11 @@ pub(crate) async fn install(setup: &Setup, benches: &[Bench]) -> Result<()> {
     Ok(())
 }
 
+/// Whether other servers are measured.
+fn needs_servers(benches: &[Bench]) -> bool {
+    benches.contains(&Bench::Http) || benches.contains(&Bench::Bodies)
+}
+
 fn packages(setup: &Setup, benches: &[Bench]) -> Result<()> {
     let mut wanted = Vec::new();
     if benches.contains(&Bench::Reads) {
@@ -50,7 +55,7 @@ fn packages(setup: &Setup, benches: &[Bench]) -> Result<()> {
             }
         }
     }
-    let needs_npm = benches.contains(&Bench::Http) && workerd(setup).is_none();
+    let needs_npm = needs_servers(benches) && workerd(setup).is_none();
     if needs_npm && on_path("npm").is_none() {
         wanted.push("npm");
     }

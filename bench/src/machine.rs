@@ -7,9 +7,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::process::ticks;
+use crate::stats::Spread;
 
 /// Load from elsewhere, as a share of the whole machine, that is worth a warning.
-pub(crate) const DISTURBED: f64 = 0.05;
+const DISTURBED: f64 = 0.05;
 
 /// What figures depend on.
 #[derive(Clone, Debug, Serialize)]
@@ -100,6 +101,23 @@ impl Busy {
     }
 }
 
+/// Says so if the shares of the machine that others took (0 to 1) were large enough to matter.
+pub(crate) fn warn_of_others(
+    f: &mut std::fmt::Formatter<'_>,
+    during: &str,
+    shares: Option<Spread>,
+) -> std::fmt::Result {
+    match shares {
+        Some(shares) if shares.max > DISTURBED => writeln!(
+            f,
+            "disturbed: other processes took {:.0}% of the machine during {during} (median), {:.0}% at most",
+            shares.median * 100.0,
+            shares.max * 100.0
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// CPU time that all cores together were busy since the machine started.
 fn busy_time() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/stat").context("/proc/stat")?;
@@ -138,6 +156,23 @@ mod tests {
         let machine = Machine::look().unwrap();
         assert!(machine.cores > 0 && machine.memory > 0, "{machine}");
         assert_eq!(field("model name\t: A: B\n", "model name").unwrap(), "A: B");
+    }
+
+    #[test]
+    fn a_machine_that_others_use_is_told() {
+        struct Said(Option<Spread>);
+        impl std::fmt::Display for Said {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                warn_of_others(f, "a start", self.0)
+            }
+        }
+        let said = |shares: &[f64]| Said(Spread::of(shares.iter().copied())).to_string();
+        assert_eq!(said(&[]), "");
+        assert_eq!(said(&[0.05, 0.0]), "");
+        assert_eq!(
+            said(&[0.0, 0.01, 0.4]),
+            "disturbed: other processes took 1% of the machine during a start (median), 40% at most\n"
+        );
     }
 
     #[test]

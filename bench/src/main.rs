@@ -36,6 +36,7 @@ use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{Arguments, Bench, HTTP_WINDOW, NOISE_WINDOW};
+use crate::http::Plan;
 use crate::setup::Setup;
 
 fn main() -> ExitCode {
@@ -84,7 +85,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
         .benches
         .iter()
         .flat_map(|bench| match bench {
-            Bench::Http => http::missing(&setup),
+            Bench::Http => Plan::hello(&arguments.connections).missing(&setup),
+            Bench::Bodies => Plan::bodies().missing(&setup),
             Bench::Start => start::missing(&setup),
             Bench::Reads => reads::missing(&setup),
             Bench::Noise => noise::missing(&setup),
@@ -96,15 +98,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
     }
     for bench in &arguments.benches {
         match bench {
-            Bench::Http => {
-                let (rounds, connections) = (arguments.rounds, &arguments.connections);
-                let window = arguments.window.unwrap_or(HTTP_WINDOW);
-                let (report, file) = http::run(&setup, rounds, window, connections).await?;
-                show(&report, &file);
-                if report.lost() > 0 {
-                    bail!("{} measurements were void twice: see above", report.lost());
-                }
-            }
+            Bench::Http => requests(&setup, Plan::hello(&arguments.connections), arguments).await?,
+            Bench::Bodies => requests(&setup, Plan::bodies(), arguments).await?,
             Bench::Start => {
                 let (report, file) = start::run(&setup).await?;
                 show(&report, &file);
@@ -123,6 +118,16 @@ async fn run(arguments: &Arguments) -> Result<()> {
                 show(&report, &file);
             }
         }
+    }
+    Ok(())
+}
+
+async fn requests(setup: &Setup, plan: Plan, arguments: &Arguments) -> Result<()> {
+    let window = arguments.window.unwrap_or(HTTP_WINDOW);
+    let (report, file) = http::run(setup, plan, arguments.rounds, window).await?;
+    show(&report, &file);
+    if report.lost() > 0 {
+        bail!("{} measurements were void twice: see above", report.lost());
     }
     Ok(())
 }

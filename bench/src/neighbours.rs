@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout_at};
 
-use crate::client::{Client, Failure, Outcomes, Target};
+use crate::answer::Failure;
+use crate::client::{Client, Outcomes, Target};
 use crate::open_loop::{self, OpenLoop, Seen};
 
 /// Requests at once of those that are asked again and again.

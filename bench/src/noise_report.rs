@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::client::Outcomes;
-use crate::machine::{DISTURBED, Machine};
+use crate::machine::{Machine, warn_of_others};
 use crate::neighbours::Neighbours;
-use crate::stats::Spread;
+use crate::stats::{Spread, mebibytes};
 
 /// How many times as long as alone 99 of 100 requests may take beside others.
 const AT_MOST: f64 = 5.0;
@@ -158,15 +158,7 @@ impl Report {
             )?;
         }
         let others = self.lines.iter().map(|line| line.others_share);
-        match Spread::of(others) {
-            Some(others) if others.max > DISTURBED => writeln!(
-                f,
-                "disturbed: other processes took {:.0}% of the machine in a measurement (median), {:.0}% at most",
-                others.median * 100.0,
-                others.max * 100.0
-            ),
-            _ => Ok(()),
-        }
+        warn_of_others(f, "a measurement", Spread::of(others))
     }
 }
 
@@ -188,8 +180,7 @@ impl fmt::Display for Neighbours {
             write!(f, "; {:.1} a second with 200", a_second(good))?;
         }
         if let Some(bytes) = self.allocated {
-            let mebibytes = bytes as f64 / f64::from(1 << 20);
-            write!(f, "; each took {mebibytes:.0} MiB")?;
+            write!(f, "; each took {:.0} MiB", mebibytes(bytes))?;
         }
         if let Some(idle) = &self.idle {
             write!(

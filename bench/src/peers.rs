@@ -1,4 +1,5 @@
-//! Who answers hello in `bench http`: Strand in its variants, and its peers at their defaults.
+//! Who answers in `bench http` and `bench bodies`: Strand in its variants, and its peers at their
+//! defaults.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -45,7 +46,9 @@ pub(crate) enum Kind {
     WasmtimeServe {
         guest: &'static str,
     },
-    Workerd,
+    Workerd {
+        script: &'static str,
+    },
 }
 
 /// One line of the table.
@@ -54,38 +57,30 @@ pub(crate) struct Peer {
     pub(crate) world: World,
     /// What keeps one request from another.
     pub(crate) isolation: &'static str,
+    /// What it is asked for until it answers.
+    pub(crate) path: &'static str,
     pub(crate) kind: Kind,
 }
 
-/// Everybody, in the order of the table.
-pub(crate) fn all() -> Vec<Peer> {
-    let function = |guest, instance| Function {
-        guest,
-        limits: MANY_AT_ONCE,
-        instance,
-        bucket: false,
-        route: "/",
-    };
+/// Who says hello, in the order of the table.
+pub(crate) fn hello() -> Vec<Peer> {
+    let (p2, p3) = ("hello-http02", "hello-http03");
+    let route = "/";
     let strand = |name, world, isolation, guest, instance| Peer {
         name,
         world,
         isolation,
-        kind: Kind::Strand(function(guest, instance)),
+        path: route,
+        kind: Kind::Strand(function(guest, instance, route)),
     };
-    let serve = |name, world, isolation, guest| Peer {
-        name,
-        world,
-        isolation,
-        kind: Kind::WasmtimeServe { guest },
-    };
-    let (p2, p3) = ("hello-http02", "hello-http03");
     vec![
         strand("strand 0.2 fresh", World::Http02, FRESH, p2, None),
         Peer {
             name: "strand 0.2, 50 apps",
             world: World::Http02,
             isolation: "an instance per request, 50 components in turn",
-            kind: Kind::StrandApps(function(p2, None), 50),
+            path: route,
+            kind: Kind::StrandApps(function(p2, None, route), 50),
         },
         strand(
             "strand 0.2 reused",
@@ -94,27 +89,71 @@ pub(crate) fn all() -> Vec<Peer> {
             p2,
             Some((128, 1)),
         ),
-        serve("wasmtime serve 0.2", World::Http02, FRESH, p2),
+        serve(World::Http02, p2, route),
         strand("strand 0.3 fresh", World::Http03, FRESH, p3, None),
-        strand(
-            "strand 0.3 reused",
-            World::Http03,
-            SHARED,
-            p3,
-            Some((128, 16)),
-        ),
-        serve("wasmtime serve 0.3", World::Http03, SHARED, p3),
-        Peer {
-            name: "workerd",
-            world: World::JavaScript,
-            isolation: "one isolate of V8 serves all requests",
-            kind: Kind::Workerd,
-        },
+        strand("strand 0.3 reused", World::Http03, SHARED, p3, AS_SHARED),
+        serve(World::Http03, p3, route),
+        workerd_with(HELLO, route),
     ]
+}
+
+/// Who takes and gives bodies.
+pub(crate) fn bodies() -> Vec<Peer> {
+    let (p2, p3) = ("bodies02", "bodies03");
+    let path = "/0";
+    let strand = |name, world, isolation, guest, instance| Peer {
+        name,
+        world,
+        isolation,
+        path,
+        kind: Kind::Strand(function(guest, instance, "/{bytes}")),
+    };
+    vec![
+        strand("strand 0.2 fresh", World::Http02, FRESH, p2, None),
+        serve(World::Http02, p2, path),
+        strand("strand 0.3 reused", World::Http03, SHARED, p3, AS_SHARED),
+        serve(World::Http03, p3, path),
+        workerd_with(BODIES, path),
+    ]
+}
+
+fn function(guest: &'static str, instance: Option<(u32, u32)>, route: &'static str) -> Function {
+    Function {
+        guest,
+        limits: MANY_AT_ONCE,
+        instance,
+        bucket: false,
+        route,
+    }
+}
+
+fn serve(world: World, guest: &'static str, path: &'static str) -> Peer {
+    let (name, isolation) = match world {
+        World::Http03 => ("wasmtime serve 0.3", SHARED),
+        _ => ("wasmtime serve 0.2", FRESH),
+    };
+    Peer {
+        name,
+        world,
+        isolation,
+        path,
+        kind: Kind::WasmtimeServe { guest },
+    }
+}
+
+fn workerd_with(script: &'static str, path: &'static str) -> Peer {
+    Peer {
+        name: "workerd",
+        world: World::JavaScript,
+        isolation: "one isolate of V8 serves all requests",
+        path,
+        kind: Kind::Workerd { script },
+    }
 }
 
 const FRESH: &str = "an instance per request";
 const SHARED: &str = "an instance serves 128 requests, 16 at once";
+const AS_SHARED: Option<(u32, u32)> = Some((128, 16));
 
 /// A peer that answers.
 pub(crate) struct Running {
@@ -124,7 +163,7 @@ pub(crate) struct Running {
     pub(crate) command: String,
     /// The hosts that are asked in turn.
     pub(crate) hosts: Vec<String>,
-    /// The body of its answers.
+    /// The body of its first answer.
     pub(crate) body: Vec<u8>,
 }
 
@@ -139,7 +178,7 @@ impl Peer {
         match &self.kind {
             Kind::Strand(function) | Kind::StrandApps(function, _) => Some(function.guest),
             Kind::WasmtimeServe { guest } => Some(guest),
-            Kind::Workerd => None,
+            Kind::Workerd { .. } => None,
         }
     }
 
@@ -148,7 +187,7 @@ impl Peer {
         let (program, version) = match &self.kind {
             Kind::Strand(_) | Kind::StrandApps(..) => return None,
             Kind::WasmtimeServe { .. } => (wasmtime(setup), WASMTIME),
-            Kind::Workerd => (workerd(setup), WORKERD),
+            Kind::Workerd { .. } => (workerd(setup), WORKERD),
         };
         match program {
             Some(_) => None,
@@ -160,30 +199,51 @@ impl Peer {
 
     /// Starts it in a folder of its own and waits until it answers.
     pub(crate) fn start(&self, setup: &Setup, folder: &Path) -> Result<Running> {
-        let running = match &self.kind {
+        let started = match &self.kind {
             Kind::Strand(function) => start_strand(setup, function, folder),
             Kind::StrandApps(function, apps) => start_apps(setup, function, *apps, folder),
             Kind::WasmtimeServe { guest } => start_wasmtime(setup, guest, folder),
-            Kind::Workerd => start_workerd(setup, folder),
+            Kind::Workerd { script } => start_workerd(setup, script, folder),
         };
-        running.with_context(|| self.name.to_owned())
+        started
+            .and_then(|started| started.answering(self.path))
+            .with_context(|| self.name.to_owned())
     }
 }
 
-fn start_strand(setup: &Setup, function: &Function, folder: &Path) -> Result<Running> {
+/// A peer that may not answer yet.
+struct Started {
+    process: Process,
+    address: SocketAddr,
+    command: Command,
+    /// Those that it serves; none if it serves every one.
+    hosts: Vec<String>,
+}
+
+fn start_strand(setup: &Setup, function: &Function, folder: &Path) -> Result<Started> {
     let app = folder.join("app");
     function.write_app(setup, &app)?;
     let (strand, command) = Strand::start(setup, &app, folder)?;
-    answering(strand.process, strand.address, Vec::new(), &command)
+    Ok(Started {
+        process: strand.process,
+        address: strand.address,
+        command,
+        hosts: Vec::new(),
+    })
 }
 
-fn start_apps(setup: &Setup, function: &Function, count: usize, folder: &Path) -> Result<Running> {
+fn start_apps(setup: &Setup, function: &Function, count: usize, folder: &Path) -> Result<Started> {
     let (apps, hosts) = function.write_apps(setup, folder, count)?;
     let (strand, command) = Strand::start_all(setup, &apps, folder)?;
-    answering(strand.process, strand.address, hosts, &command)
+    Ok(Started {
+        process: strand.process,
+        address: strand.address,
+        command,
+        hosts,
+    })
 }
 
-fn start_wasmtime(setup: &Setup, guest: &str, folder: &Path) -> Result<Running> {
+fn start_wasmtime(setup: &Setup, guest: &str, folder: &Path) -> Result<Started> {
     let program = wasmtime(setup).context("it is not installed")?;
     let address = free_address()?;
     let mut command = Command::new(program);
@@ -192,20 +252,28 @@ fn start_wasmtime(setup: &Setup, guest: &str, folder: &Path) -> Result<Running> 
     command
         .args(["serve", "-Scli", "--addr", &address.to_string()])
         .arg(setup.guest(guest)?);
-    let process = Process::start(&mut command, &folder.join("wasmtime.log"))?;
-    answering(process, address, Vec::new(), &command)
+    Ok(Started {
+        process: Process::start(&mut command, &folder.join("wasmtime.log"))?,
+        address,
+        command,
+        hosts: Vec::new(),
+    })
 }
 
-fn start_workerd(setup: &Setup, folder: &Path) -> Result<Running> {
+fn start_workerd(setup: &Setup, script: &str, folder: &Path) -> Result<Started> {
     let program = workerd(setup).context("it is not installed")?;
     let address = free_address()?;
-    fs::write(folder.join("hello.js"), HELLO)?;
+    fs::write(folder.join("worker.js"), script)?;
     let config = folder.join("config.capnp");
     fs::write(&config, capnp(address))?;
     let mut command = Command::new(program);
     command.arg("serve").arg(&config);
-    let process = Process::start(&mut command, &folder.join("workerd.log"))?;
-    answering(process, address, Vec::new(), &command)
+    Ok(Started {
+        process: Process::start(&mut command, &folder.join("workerd.log"))?,
+        address,
+        command,
+        hosts: Vec::new(),
+    })
 }
 
 /// As many bytes and fields as the guests answer with.
@@ -216,57 +284,69 @@ const HELLO: &str = r#"export default {
 };
 "#;
 
+/// Does as the guests for bodies do.
+const BODIES: &str = r#"export default {
+  async fetch(request) {
+    const headers = { "content-type": "application/octet-stream" };
+    if (request.method === "GET") {
+      const bytes = Number(new URL(request.url).pathname.slice(1)) || 0;
+      return new Response(new Uint8Array(bytes).fill(120), { headers });
+    }
+    let bytes = 0;
+    for await (const piece of request.body) bytes += piece.length;
+    return new Response(String(bytes), { headers });
+  },
+};
+"#;
+
 fn capnp(address: SocketAddr) -> String {
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-  services = [(name = "hello", worker = .hello)],
-  sockets = [(name = "http", address = "{address}", http = (), service = "hello")],
+  services = [(name = "measured", worker = .measured)],
+  sockets = [(name = "http", address = "{address}", http = (), service = "measured")],
 );
 
-const hello :Workerd.Worker = (
-  modules = [(name = "hello.js", esModule = embed "hello.js")],
+const measured :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed "worker.js")],
   compatibilityDate = "2026-01-01",
 );
 "#
     )
 }
 
-/// Waits for the first good answer. Without hosts it is asked by its address.
-fn answering(
-    mut process: Process,
-    address: SocketAddr,
-    mut hosts: Vec<String>,
-    command: &Command,
-) -> Result<Running> {
-    if hosts.is_empty() {
-        hosts.push(address.to_string());
-    }
-    let end = Instant::now() + START;
-    loop {
-        let answer = get_of(address, &hosts[0], "/", None, QUESTION);
-        if let Ok((200, body)) = answer {
-            return Ok(Running {
-                process,
-                address,
-                command: shell_line(command),
-                hosts,
-                body,
-            });
+impl Started {
+    /// Waits for the first good answer. Without hosts it is asked by its address.
+    fn answering(mut self, path: &str) -> Result<Running> {
+        if self.hosts.is_empty() {
+            self.hosts.push(self.address.to_string());
         }
-        process.check_alive()?;
-        if Instant::now() > end {
-            let answer = match answer {
-                Ok((status, _)) => format!("the status {status}"),
-                Err(error) => format!("{error:#}"),
-            };
-            bail!(
-                "it did not answer after {START:?} ({answer}); it had said:\n{}",
-                process.tail()
-            );
+        let end = Instant::now() + START;
+        loop {
+            let answer = get_of(self.address, &self.hosts[0], path, None, QUESTION);
+            if let Ok((200, body)) = answer {
+                return Ok(Running {
+                    process: self.process,
+                    address: self.address,
+                    command: shell_line(&self.command),
+                    hosts: self.hosts,
+                    body,
+                });
+            }
+            self.process.check_alive()?;
+            if Instant::now() > end {
+                let answer = match answer {
+                    Ok((status, _)) => format!("the status {status}"),
+                    Err(error) => format!("{error:#}"),
+                };
+                bail!(
+                    "it did not answer after {START:?} ({answer}); it had said:\n{}",
+                    self.process.tail()
+                );
+            }
+            thread::sleep(POLL);
         }
-        thread::sleep(POLL);
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::machine::{DISTURBED, Machine};
-use crate::stats::Spread;
+use crate::machine::{Machine, warn_of_others};
+use crate::stats::{Spread, mebibytes};
 
 pub(crate) const WITHOUT_WGSIM: &str =
     "wgsim is not installed, so nothing is compared: add --install-peers (Debian's samtools)";
@@ -77,15 +77,8 @@ impl fmt::Display for Report {
             job.target(f)?;
         }
         for job in &self.jobs {
-            if job.others_share.max > DISTURBED {
-                writeln!(
-                    f,
-                    "disturbed: {} mode: other processes took {:.0}% of the machine in a round (median), {:.0}% at most",
-                    job.mode,
-                    job.others_share.median * 100.0,
-                    job.others_share.max * 100.0
-                )?;
-            }
+            let during = format!("a round of {} mode", job.mode);
+            warn_of_others(f, &during, Some(job.others_share))?;
         }
         Ok(())
     }
@@ -93,7 +86,6 @@ impl fmt::Display for Report {
 
 impl JobReport {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let same = if self.same {
             ", the same bytes as wgsim's"
         } else {

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 
 use crate::client::{Client, Target};
 use crate::in_process::{self, InProcess, Times};
-use crate::machine::{Busy, DISTURBED, Machine};
+use crate::machine::{Busy, Machine, warn_of_others};
 use crate::setup::{Setup, get};
-use crate::stats::Spread;
+use crate::stats::{Spread, mebibytes};
 use crate::strand::{Function, MANY_AT_ONCE, Strand, Up};
 
 /// The guest of the starts, the one that sleeps, and those that are measured in process.
@@ -213,7 +213,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "resident when idle                   {:.1} MiB",
-            self.resident_idle as f64 / f64::from(1 << 20)
+            mebibytes(self.resident_idle)
         )?;
         writeln!(
             f,
@@ -245,14 +245,7 @@ impl fmt::Display for Report {
                 said(guest.instantiation.p50_us < INSTANTIATION_US)
             )?;
         }
-        if self.others_share > DISTURBED {
-            writeln!(
-                f,
-                "disturbed: other processes took {:.0}% of the machine during the starts",
-                self.others_share * 100.0
-            )?;
-        }
-        Ok(())
+        warn_of_others(f, "the starts", Spread::of([self.others_share]))
     }
 }
 

@@ -40,6 +40,11 @@ impl fmt::Display for Spread {
     }
 }
 
+/// Bytes as mebibytes.
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 /// The figure that a share (0 to 1) of `sorted` does not exceed, by the nearest rank; none of no
 /// figures.
 pub(crate) fn percentile(sorted: &[u64], share: f64) -> Option<u64> {
