@@ -339,3 +339,37 @@ async fn a_certificate_that_is_swapped_loses_no_request() {
     }
     assert!(done.load(Ordering::Relaxed) > 8);
 }
+
+/// What docs/tls.md has for port 80: everything is sent on, but for what an authority asks for.
+#[tokio::test]
+async fn a_node_for_port_80_sends_on_and_answers_an_authority() {
+    let app = TestApp::new(
+        "  routes:
+    - { path: /, redirect: { to: \"https://www.example.org/\", status: 308 } }
+    - { path: \"/{*rest}\", redirect: { to: \"https://www.example.org/{path.rest}\", status: 308 } }
+    - { path: \"/.well-known/acme-challenge/{*rest}\", static: ./acme/.well-known/acme-challenge }
+",
+    );
+    let folder = "acme/.well-known/acme-challenge";
+    fs::create_dir_all(app.path().join(folder)).unwrap();
+    let server = Server::start(app.path(), &[]);
+    // While the node serves, as ACME clients do.
+    app.write(&format!("{folder}/-Token_1"), "-Token_1.thumbprint");
+    let reply = server.get("/.well-known/acme-challenge/-Token_1").await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.text(), "-Token_1.thumbprint");
+    let missing = server.get("/.well-known/acme-challenge/-Token_2").await;
+    assert_eq!(missing.status, 404);
+
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    for path in ["/", "/a/b%20c?d=e", "/.well-known/security.txt"] {
+        let reply = server.send(client.get(server.url(path))).await;
+        assert_eq!(reply.status, 308, "{path}");
+        let expected = format!("https://www.example.org{path}");
+        assert_eq!(reply.headers["location"], expected, "{path}");
+    }
+}
