@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::descriptors;
 use crate::http_report::{Cell, Missing, PeerReport, Report, Round};
 use crate::load::{self, Exchange, Load, Measured, Void};
 use crate::machine::{Busy, Machine};
@@ -111,7 +112,13 @@ impl Plan {
     /// What is missing here to measure at all, a line each. Peers are left out instead.
     pub(crate) fn missing(&self, setup: &Setup) -> Vec<String> {
         let guests: Vec<&str> = self.peers.iter().filter_map(Peer::guest).collect();
-        setup.missing_guests(&guests)
+        let mut missing = setup.missing_guests(&guests);
+        let connections = self.cases.iter().map(|case| case.connections);
+        missing.extend(descriptors::missing(
+            self.name,
+            connections.max().unwrap_or(0),
+        ));
+        missing
     }
 }
 

@@ -7,6 +7,7 @@ mod arguments;
 mod client;
 mod density;
 mod density_report;
+mod descriptors;
 mod http;
 mod http_report;
 mod in_process;
@@ -57,6 +58,8 @@ fn measure() -> Result<()> {
         println!("{}", arguments::HELP);
         return Ok(());
     }
+    // First of all: what is started inherits it.
+    descriptors::raise();
     // One thread for everything here, because the other cores are for what is measured; and like
     // the server's own, for calls in process.
     let runtime = tokio::runtime::Builder::new_current_thread()

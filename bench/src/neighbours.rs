@@ -22,6 +22,8 @@ const OPENING: Duration = Duration::from_millis(5);
 /// Requests a second of a flood, and how many of them may be under way at once.
 const FLOOD: u32 = 5_000;
 const FLOOD_CONNECTIONS: usize = 256;
+/// Connections at once, at most.
+pub(crate) const CONNECTIONS: usize = IDLE + FLOOD_CONNECTIONS;
 /// How long whoever was refused waits before asking again: refusals are no load.
 const REFUSED: Duration = Duration::from_millis(10);
 

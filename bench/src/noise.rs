@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail};
 use strand_builder::shell_line;
 
 use crate::client::{Client, Target};
+use crate::descriptors;
 use crate::load::process_cpu;
 use crate::machine::{Busy, Machine};
-use crate::neighbours::{Beside, Neighbours, Ready};
+use crate::neighbours::{self, Beside, Neighbours, Ready};
 use crate::noise_report::{Line, Report, compare};
 use crate::open_loop::{self, OpenLoop, Seen};
 use crate::priority::Priority;
@@ -74,7 +75,10 @@ const APPS: [(&str, &Function); 4] = [
 
 /// What is missing here to measure at all, a line each.
 pub(crate) fn missing(setup: &Setup) -> Vec<String> {
-    setup.missing_guests(&APPS.map(|(_, function)| function.guest))
+    let mut missing = setup.missing_guests(&APPS.map(|(_, function)| function.guest));
+    let connections = CONNECTIONS + neighbours::CONNECTIONS;
+    missing.extend(descriptors::missing("noise", connections));
+    missing
 }
 
 /// Measures, writes the JSON, and gives the figures and where the JSON is.
