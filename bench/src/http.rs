@@ -360,3 +360,59 @@ impl Seen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_told_by_what_tells_it_from_the_others_of_its_bench() {
+        let case = |asked, connections| Case { asked, connections }.to_string();
+        assert_eq!(case(Asked::Hello, 256), "256 connections");
+        assert_eq!(case(Asked::Down(SMALL), 32), "1 KiB down");
+        assert_eq!(case(Asked::Up(SMALL), 32), "1 KiB up");
+        assert_eq!(case(Asked::Down(LARGE), 32), "1024 KiB down");
+        assert_eq!(case(Asked::Up(LARGE), 32), "1024 KiB up");
+    }
+
+    #[test]
+    fn bodies_are_small_and_large_in_both_directions() {
+        let plan = Plan::bodies();
+        let cases = plan.cases.iter().map(Case::to_string);
+        assert_eq!(
+            cases.collect::<Vec<_>>(),
+            ["1 KiB down", "1 KiB up", "1024 KiB down", "1024 KiB up"]
+        );
+        assert!(plan.cases.iter().all(|case| case.connections == 32));
+        assert!(plan.title.ends_with("32 connections"), "{}", plan.title);
+        let peers = plan.peers.iter().map(|peer| peer.name);
+        assert_eq!(
+            peers.collect::<Vec<_>>(),
+            [
+                "strand 0.2 fresh",
+                "strand 0.2 reused",
+                "wasmtime serve 0.2",
+                "strand 0.3 fresh",
+                "strand 0.3 reused",
+                "wasmtime serve 0.3",
+                "workerd"
+            ]
+        );
+    }
+
+    #[test]
+    fn each_world_s_peers_run_the_same_guest() {
+        for plan in [Plan::hello(&[1]), Plan::bodies()] {
+            for reference in &plan.peers {
+                if !reference.is_reference_of(reference.world) {
+                    continue;
+                }
+                for peer in &plan.peers {
+                    if peer.world == reference.world {
+                        assert_eq!(peer.guest(), reference.guest(), "{}", peer.name);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -390,19 +390,16 @@ mod tests {
     }
 
     fn report(peers: Vec<PeerReport>) -> Report {
-        let machine = Machine {
-            processor: "P".into(),
-            cores: 2,
-            kernel: "6".into(),
-            memory: 1 << 30,
-            load_average: 0.0,
-        };
+        report_of(cases(), peers)
+    }
+
+    fn report_of(cases: Vec<Case>, peers: Vec<PeerReport>) -> Report {
         Report::new(
             "hello world over HTTP/1.1",
-            machine,
+            Machine::of_tests(),
             3,
             [Duration::from_secs(1), Duration::from_secs(5)],
-            cases(),
+            cases,
             peers,
             Vec::new(),
         )
@@ -447,6 +444,46 @@ mod tests {
         }
         assert_eq!(report.lost(), 0);
         assert!(!text.contains("disturbed"), "{text}");
+    }
+
+    /// The head of a case's table, and its first line.
+    fn table(text: &str, case: Case) -> (&str, &str) {
+        let case = case.to_string();
+        let mut lines = text.lines().skip_while(|line| !line.starts_with(&case));
+        (lines.next().unwrap(), lines.next().unwrap())
+    }
+
+    #[test]
+    fn bodies_have_a_column_of_how_much_went_by() {
+        for (asked, rate, expected) in [
+            (Asked::Down(1 << 20), 1234.0, "1234"),
+            (Asked::Up(1 << 20), 0.4, "0"),
+            (Asked::Down(1 << 10), 3072.0, "3"),
+        ] {
+            let case = Case {
+                asked,
+                connections: 32,
+            };
+            let mut peer = peer("strand 0.2 fresh", World::Http02, &[], 0);
+            peer.cells = vec![Cell::new(case, vec![round(rate, 0.0)], Vec::new(), 0)];
+            let text = report_of(vec![case], vec![peer]).to_string();
+            let (head, line) = table(&text, case);
+            // What comes before in both lines is ASCII.
+            let end = head.find("MiB/s").expect(head) + "MiB/s".len();
+            let column = line[..end].split_whitespace().last();
+            assert_eq!(column, Some(expected), "{text}");
+            // Nothing of it is compared with what a greeting has to reach.
+            assert!(!text.contains("target:"), "{text}");
+        }
+    }
+
+    #[test]
+    fn greetings_have_no_such_column() {
+        let text = report(vec![peer("workerd", World::JavaScript, &[7.0], 0)]).to_string();
+        let (head, line) = table(&text, TARGET_CASE);
+        assert!(!text.contains("MiB/s"), "{text}");
+        assert!(head.contains("requests a second   ratio"), "{head:?}");
+        assert!(line.contains("7 (7 to 7)       -"), "{line:?}");
     }
 
     #[test]

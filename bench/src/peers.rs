@@ -82,13 +82,7 @@ pub(crate) fn hello() -> Vec<Peer> {
             path: route,
             kind: Kind::StrandApps(function(p2, None, route), 50),
         },
-        strand(
-            "strand 0.2 reused",
-            World::Http02,
-            "an instance serves 128 requests, one at a time",
-            p2,
-            Some((128, 1)),
-        ),
+        strand("strand 0.2 reused", World::Http02, IN_TURN, p2, AS_IN_TURN),
         serve(World::Http02, p2, route),
         strand("strand 0.3 fresh", World::Http03, FRESH, p3, None),
         strand("strand 0.3 reused", World::Http03, SHARED, p3, AS_SHARED),
@@ -110,7 +104,9 @@ pub(crate) fn bodies() -> Vec<Peer> {
     };
     vec![
         strand("strand 0.2 fresh", World::Http02, FRESH, p2, None),
+        strand("strand 0.2 reused", World::Http02, IN_TURN, p2, AS_IN_TURN),
         serve(World::Http02, p2, path),
+        strand("strand 0.3 fresh", World::Http03, FRESH, p3, None),
         strand("strand 0.3 reused", World::Http03, SHARED, p3, AS_SHARED),
         serve(World::Http03, p3, path),
         workerd_with(BODIES, path),
@@ -152,6 +148,8 @@ fn workerd_with(script: &'static str, path: &'static str) -> Peer {
 }
 
 const FRESH: &str = "an instance per request";
+const IN_TURN: &str = "an instance serves 128 requests, one at a time";
+const AS_IN_TURN: Option<(u32, u32)> = Some((128, 1));
 const SHARED: &str = "an instance serves 128 requests, 16 at once";
 const AS_SHARED: Option<(u32, u32)> = Some((128, 16));
 
