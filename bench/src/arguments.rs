@@ -53,6 +53,27 @@ const ALL: [Bench; 6] = [
     Bench::Density,
 ];
 
+impl Bench {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Bodies => "bodies",
+            Self::Start => "start",
+            Self::Reads => "reads",
+            Self::Noise => "noise",
+            Self::Density => "density",
+        }
+    }
+}
+
+/// Options of some, and whose they are.
+const OPTIONS: [(&str, &[Bench]); 4] = [
+    ("--rounds", &[Bench::Http, Bench::Bodies, Bench::Reads]),
+    ("--seconds", &[Bench::Http, Bench::Bodies, Bench::Noise]),
+    ("--connections", &[Bench::Http]),
+    ("--apps", &[Bench::Density]),
+];
+
 /// What one measurement takes unless something else is asked for.
 pub(crate) const HTTP_WINDOW: Duration = Duration::from_secs(5);
 pub(crate) const NOISE_WINDOW: Duration = Duration::from_secs(60);
@@ -81,7 +102,7 @@ pub(crate) struct Arguments {
 /// Reads the command line, without the program's name.
 ///
 /// # Errors
-/// When it says something that we do not know.
+/// When it says something that we do not know, or has an option of nothing that is asked for.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments> {
     let mut parsed = Arguments {
         benches: Vec::new(),
@@ -92,8 +113,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
         apps: 1000,
         help: false,
     };
+    let mut given = Vec::new();
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
+        if let lexopt::Arg::Long(option) = argument {
+            given.push(format!("--{option}"));
+        }
         match argument {
             lexopt::Arg::Value(name) => parsed.benches.push(named(&name.to_string_lossy())?),
             lexopt::Arg::Long("install-peers") => parsed.install_peers = true,
@@ -120,22 +145,34 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
     if parsed.benches.is_empty() {
         parsed.benches.extend(ALL);
     }
-    Ok(parsed)
+    // An option that does nothing was meant for something else.
+    let unheeded = OPTIONS.iter().find(|(option, benches)| {
+        let is_given = given.iter().any(|given| given == option);
+        is_given && !benches.iter().any(|bench| parsed.benches.contains(bench))
+    });
+    match unheeded {
+        Some((option, benches)) if !parsed.help => bail!(
+            "nothing that is asked for has `{option}`: it belongs to {}",
+            names(benches)
+        ),
+        _ => Ok(parsed),
+    }
+}
+
+/// As they are written, with commas.
+fn names(benches: &[Bench]) -> String {
+    let names: Vec<&str> = benches.iter().map(|bench| bench.name()).collect();
+    names.join(", ")
 }
 
 fn named(name: &str) -> Result<Bench> {
-    Ok(match name {
-        "http" => Bench::Http,
-        "bodies" => Bench::Bodies,
-        "start" => Bench::Start,
-        "reads" => Bench::Reads,
-        "noise" => Bench::Noise,
-        "density" => Bench::Density,
-        other => bail!(
-            "nothing called `{other}` to measure; there are: http, bodies, start, reads, \
-             noise, density"
+    match ALL.into_iter().find(|bench| bench.name() == name) {
+        Some(bench) => Ok(bench),
+        None => bail!(
+            "nothing called `{name}` to measure; there are: {}",
+            names(&ALL)
         ),
-    })
+    }
 }
 
 fn connections(list: &str) -> Result<Vec<usize>> {
@@ -188,6 +225,44 @@ mod tests {
         let others = parsed("density --apps 10000 noise").unwrap();
         assert_eq!(others.benches, [Bench::Density, Bench::Noise]);
         assert_eq!(others.apps, 10_000);
+    }
+
+    #[test]
+    fn options_belong_to_what_is_asked_for() {
+        for (line, option, owners) in [
+            ("noise --connections 1", "--connections", "http"),
+            ("http --apps=2", "--apps", "density"),
+            ("--rounds 1 start noise", "--rounds", "http, bodies, reads"),
+            (
+                "reads density --seconds 1",
+                "--seconds",
+                "http, bodies, noise",
+            ),
+        ] {
+            assert_eq!(
+                parsed(line).unwrap_err().to_string(),
+                format!("nothing that is asked for has `{option}`: it belongs to {owners}")
+            );
+        }
+        for line in [
+            "--apps 2 --connections 1 --rounds 1 --seconds 1",
+            "start http --connections 1",
+            "start --apps 2 --help",
+        ] {
+            assert!(parsed(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_told_with_those_that_are() {
+        assert_eq!(
+            parsed("htp").unwrap_err().to_string(),
+            "nothing called `htp` to measure; there are: http, bodies, start, reads, noise, density"
+        );
+        for bench in ALL {
+            assert_eq!(parsed(bench.name()).unwrap().benches, [bench]);
+            assert!(HELP.contains(&format!("\n  {} ", bench.name())));
+        }
     }
 
     #[test]
