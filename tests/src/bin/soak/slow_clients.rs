@@ -1,11 +1,12 @@
 //! Clients as slow as they may be: 2,000 of them, until each is cut at its limit, and what
-//! others notice of it.
+//! others notice of it. They come several times, so that it is not one window's chance that
+//! decides.
 
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit, setpriority_process, setrlimit};
 use strand_tests::{Server, TestApp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -28,13 +29,15 @@ const LATE: Duration = Duration::from_secs(15);
 /// How often a client does something, so as to look alive.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Of the load of the others, alone and beside the slow ones.
+/// How often they come.
+const ROUNDS: usize = 5;
+/// Of the load of the others, alone and beside the slow ones, each time.
 const WINDOW: Duration = Duration::from_secs(30);
-/// By how much it may become slower,
+/// By how much its p99 may become longer: the median of all rounds, each of which compares two
+/// windows that follow each other.
 const FACTOR: f64 = 2.0;
-/// unless it is as quick as this: on a machine that does the load, the slow clients and the node,
-/// anything below is how threads take turns.
-const QUICK: Duration = Duration::from_millis(2);
+/// The lowest priority there is (setpriority(2)).
+const LOWEST: i32 = 19;
 
 /// An instance for each client whose request a function has, and room for what the gateway holds.
 const CONFIG: &str = r#"
@@ -73,21 +76,38 @@ pub(crate) async fn run() {
     let server = Server::start(app.path(), &["--config", config.to_str().unwrap()]);
     let address: SocketAddr = server.address().parse().unwrap();
 
-    let alone = load::run(address, WINDOW).await;
-    println!("alone:  {alone}");
-    // A thread of their own: the load is not to wait for their turns.
-    let slow = thread::spawn(move || {
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(hold_all(address))
-    });
-    let all = |open: f64| open >= CLIENTS as f64;
-    server.wait_for_metric("strand_connections", all).await;
-    let beside = load::run(address, WINDOW).await;
-    println!("beside: {beside}");
-    let open = server.metric("strand_connections").await;
-    assert!(all(open), "{open} connections at the end of the load");
-    let held = slow.join().unwrap();
+    let mut ratios = Vec::with_capacity(ROUNDS);
+    for round in 1..=ROUNDS {
+        // Nobody is left of the round before.
+        let none = |open: f64| open < 1.0;
+        server.wait_for_metric("strand_connections", none).await;
+        let alone = load::run(address, WINDOW).await;
+        println!("round {round} of {ROUNDS}");
+        println!("alone:  {alone}");
+        // A thread of their own, and last in turn for a core: the load is to wait for nothing that
+        // they do, for such clients are on other machines.
+        let slow = thread::spawn(move || {
+            setpriority_process(None, LOWEST).unwrap();
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(hold_all(address))
+        });
+        let all = |open: f64| open >= CLIENTS as f64;
+        server.wait_for_metric("strand_connections", all).await;
+        let beside = load::run(address, WINDOW).await;
+        println!("beside: {beside}");
+        let open = server.metric("strand_connections").await;
+        assert!(all(open), "{open} connections at the end of the load");
+        cut_at_their_limit(&slow.join().unwrap());
+        ratios.push(beside.p99.as_secs_f64() / alone.p99.as_secs_f64());
+    }
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ROUNDS / 2];
+    println!("the others' p99 is {ratio:.2} times what it is alone, of {ratios:.2?} the median");
+    assert!(ratio <= FACTOR);
+}
 
+/// Looks whether each could hold on for as long as its limit says, and not for much longer.
+fn cut_at_their_limit(held: &[(Kind, Duration)]) {
     for kind in [Kind::Header, Kind::Body, Kind::Read] {
         let mut times: Vec<Duration> = held
             .iter()
@@ -102,9 +122,6 @@ pub(crate) async fn run() {
         );
         assert!(least >= LIMIT && most <= LIMIT + LATE, "not at their limit");
     }
-    let ratio = beside.p99.as_secs_f64() / alone.p99.as_secs_f64();
-    println!("the others' p99 is {ratio:.2} times what it is alone");
-    assert!(beside.p99 <= QUICK || ratio <= FACTOR);
 }
 
 /// Lets all come, and for how long each of them could hold on.
