@@ -23,8 +23,9 @@ cargo xtask test [OPTIONS] [FILTER]
 cargo xtask guests             build the guests of examples and tests into target/guests
 cargo xtask genome ecoli       add E. coli to the genomes of examples/reads
 cargo xtask picture            make docs/images/reads-page.png anew, with Chromium
-cargo xtask bench [NAME] [--install-peers]
-                               measure, side by side with the peers that are installed
+cargo xtask bench [NAME] [OPTIONS]
+                               measure, side by side with the peers that are installed; --help
+                               lists what, and the options
 cargo xtask soak NAME [-- ARGS]
                                what takes longer than CI has; NAME is one of
     reads-memory               250 million bases in a cgroup with little memory (needs root)

@@ -20,18 +20,47 @@ const C_SOURCES: &str = "tests/guests/c";
 /// Builds all guests as `target/guests/NAME.wasm`, NAME being the crate's or the C file's, and
 /// removes what no longer has a source. `allowed` may hold `clang`, to leave guests in C out.
 pub(crate) fn build(session: &Session, allowed: &[&'static str]) -> Result<Vec<&'static str>> {
-    let folder = session.guests();
-    fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    let folder = folder(session)?;
     // Name of the guest to its source, for two of a name would overwrite each other.
     let mut guests = BTreeMap::new();
     rust_guests(session, &folder, &mut guests)?;
     let without = c_guests(session, &folder, &mut guests, allowed)?;
-    remove_others(&folder, &guests)?;
+    finish(session, &folder, guests.len(), &guests)?;
+    Ok(without)
+}
+
+/// The same of guests in Rust alone, for what runs no others and should not need clang. Those in C
+/// that are there stay.
+pub(crate) fn build_rust(session: &Session) -> Result<()> {
+    let folder = folder(session)?;
+    let mut guests = BTreeMap::new();
+    rust_guests(session, &folder, &mut guests)?;
+    let built = guests.len();
+    for (name, source) in c_sources(&session.root.join(C_SOURCES))? {
+        claim(&mut guests, &name, &source)?;
+    }
+    finish(session, &folder, built, &guests)
+}
+
+fn folder(session: &Session) -> Result<PathBuf> {
+    let folder = session.guests();
+    fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Removes what is none of `guests`, and says how many were built.
+fn finish(
+    session: &Session,
+    folder: &Path,
+    built: usize,
+    guests: &BTreeMap<String, PathBuf>,
+) -> Result<()> {
+    remove_others(folder, guests)?;
     session.headline(
         "Finished",
-        &format!("{} guests in {}", guests.len(), folder.display()),
+        &format!("{built} guests in {}", folder.display()),
     );
-    Ok(without)
+    Ok(())
 }
 
 fn rust_guests(

@@ -12,7 +12,7 @@ const PICTURE: &str = "docs/images/reads-page.png";
 pub(crate) fn make(session: &Session) -> Result<()> {
     genome::fetch(session, "ecoli")?;
     session.build_strand()?;
-    guests::build(session, &[])?;
+    guests::build_rust(session)?;
     peers::ensure(session, &[&peers::CHROMIUM], &[])?;
     let mut program = session.beside_tests("picture");
     program.arg(session.root.join(PICTURE));

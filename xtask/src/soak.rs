@@ -51,7 +51,7 @@ pub(crate) fn run(session: &Session, name: &str, arguments: &[OsString]) -> Resu
 
 fn beside_peers(session: &Session, name: &str, peers: &[&Peer]) -> Result<()> {
     session.build_strand()?;
-    guests::build(session, &[])?;
+    guests::build_rust(session)?;
     peers::ensure(session, peers, &[])?;
     session.run("Soaking", name, session.beside_tests("soak").arg(name))
 }
