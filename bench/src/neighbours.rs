@@ -13,8 +13,10 @@ use crate::answer::Failure;
 use crate::client::{Client, Outcomes, Target};
 use crate::open_loop::{self, OpenLoop, Seen};
 
-/// Requests at once of those that are asked again and again.
+/// Requests at once of those that are asked again and again, and of a crowd: as many as a function
+/// works on at once by default.
 const AT_ONCE: usize = 4;
+const CROWD: usize = 64;
 /// Connections that do nothing.
 const IDLE: usize = 1_000;
 /// How far apart these are opened, and opened again after the node has closed them.
@@ -33,18 +35,26 @@ pub(crate) enum Beside {
     Nobody,
     Spinning,
     Allocating,
+    Crowd,
     Flood,
 }
 
 impl Beside {
     /// All of them; the first is what the others are compared with.
-    pub(crate) const ALL: [Self; 4] = [Self::Nobody, Self::Spinning, Self::Allocating, Self::Flood];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Nobody,
+        Self::Spinning,
+        Self::Allocating,
+        Self::Crowd,
+        Self::Flood,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nobody => "alone",
             Self::Spinning => "beside 4 that spin",
             Self::Allocating => "beside 4 that allocate",
+            Self::Crowd => "beside 64 of 3 ms",
             Self::Flood => "beside a flood",
         }
     }
@@ -74,7 +84,7 @@ pub(crate) struct Idle {
 
 /// Neighbours that are about to begin.
 pub(crate) enum Ready {
-    Again(Target),
+    Again { target: Target, at_once: usize },
     Flood { target: Target, idle: Vec<Client> },
 }
 
@@ -83,7 +93,14 @@ impl Ready {
     pub(crate) async fn prepare(beside: Beside, target: Target) -> Result<Option<Self>> {
         Ok(match beside {
             Beside::Nobody => None,
-            Beside::Spinning | Beside::Allocating => Some(Self::Again(target)),
+            Beside::Spinning | Beside::Allocating => Some(Self::Again {
+                target,
+                at_once: AT_ONCE,
+            }),
+            Beside::Crowd => Some(Self::Again {
+                target,
+                at_once: CROWD,
+            }),
             Beside::Flood => {
                 let mut idle = Vec::with_capacity(IDLE);
                 for _ in 0..IDLE {
@@ -99,7 +116,7 @@ impl Ready {
     pub(crate) async fn run(self, time: Duration) -> Result<Neighbours> {
         let until = Instant::now() + time;
         match self {
-            Self::Again(target) => Ok(again(&target, time, until).await),
+            Self::Again { target, at_once } => Ok(again(&target, at_once, time, until).await),
             Self::Flood { target, idle } => {
                 let flood = OpenLoop {
                     target: &target,
@@ -166,9 +183,9 @@ fn flooded(time: Duration, seen: Seen, idle: Idle) -> Neighbours {
 }
 
 /// Some at once, each of which asks again when it has been answered.
-async fn again(target: &Target, time: Duration, until: Instant) -> Neighbours {
+async fn again(target: &Target, at_once: usize, time: Duration, until: Instant) -> Neighbours {
     let mut asking = JoinSet::new();
-    for _ in 0..AT_ONCE {
+    for _ in 0..at_once {
         asking.spawn(one_again(Client::new(target), until));
     }
     let mut all = Neighbours {

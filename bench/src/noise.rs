@@ -19,8 +19,9 @@ use crate::setup::Setup;
 use crate::stats::percentile;
 use crate::strand::{App, Function, Strand};
 
-/// CPU time that the measured function needs for an answer.
+/// CPU time that the measured function needs for an answer, and one of a crowd.
 const WORK: Duration = Duration::from_millis(5);
+const LITTLE: Duration = Duration::from_millis(3);
 /// Requests a second, and how many may be under way at once.
 const RATE: u32 = 20;
 const CONNECTIONS: usize = 32;
@@ -66,10 +67,11 @@ const FLOODED: Function = Function {
 };
 
 /// The apps of the node, which all of it serves all the time.
-const APPS: [(&str, &Function); 4] = [
+const APPS: [(&str, &Function); 5] = [
     ("steady", &STEADY),
     ("spinning", &SPINNING),
     ("allocating", &ALLOCATING),
+    ("crowding", &STEADY),
     ("flooded", &FLOODED),
 ];
 
@@ -104,11 +106,11 @@ pub(crate) async fn run(setup: &Setup, window: Duration) -> Result<(Report, Path
         window,
     };
     eprintln!("noise: how many rounds of work take {WORK:?} of CPU time");
-    let path = format!("/work/{}", bench.calibrate().await?);
+    let rounds = bench.calibrate().await?;
     let mut lines = Vec::new();
     let mut server_command = String::new();
     for beside in Beside::ALL {
-        let (line, command) = bench.measure(beside, &path).await?;
+        let (line, command) = bench.measure(beside, rounds).await?;
         eprintln!("noise: {}", line.brief());
         lines.push(line);
         server_command = command;
@@ -118,7 +120,7 @@ pub(crate) async fn run(setup: &Setup, window: Duration) -> Result<(Report, Path
     let report = Report {
         machine,
         server_command,
-        path,
+        path: work(rounds),
         requests_per_second: RATE,
         window_seconds: window.as_secs_f64(),
         work_ms: WORK.as_secs_f64() * 1e3,
@@ -131,6 +133,11 @@ pub(crate) async fn run(setup: &Setup, window: Duration) -> Result<(Report, Path
 
 fn host(app: &str) -> String {
     format!("{app}.example")
+}
+
+/// The path of so many rounds of work.
+fn work(rounds: u64) -> String {
+    format!("/work/{rounds}")
 }
 
 fn target(strand: &Strand, app: &str, path: &str) -> Target {
@@ -161,12 +168,16 @@ impl Bench<'_> {
     }
 
     /// One line, with a node of its own; and how the node was started.
-    async fn measure(&self, beside: Beside, path: &str) -> Result<(Line, String)> {
+    async fn measure(&self, beside: Beside, rounds: u64) -> Result<(Line, String)> {
         let (strand, command) = Strand::start_all(self.setup, &self.apps, self.folder)?;
         let other = match beside {
-            Beside::Nobody => target(&strand, "steady", "/work/0"),
+            Beside::Nobody => target(&strand, "steady", &work(0)),
             Beside::Spinning => target(&strand, "spinning", "/spin"),
             Beside::Allocating => target(&strand, "allocating", "/alloc-polite"),
+            Beside::Crowd => {
+                let little = rounds as f64 * LITTLE.div_duration_f64(WORK);
+                target(&strand, "crowding", &work(little as u64))
+            }
             Beside::Flood => target(&strand, "flooded", "/"),
         };
         eprintln!(
@@ -175,7 +186,7 @@ impl Bench<'_> {
             (WARM_UP + self.window + AFTER).as_secs()
         );
         let neighbours = Ready::prepare(beside, other).await?;
-        let steady = target(&strand, "steady", path);
+        let steady = target(&strand, "steady", &work(rounds));
         let load = OpenLoop {
             target: &steady,
             rate: RATE,
@@ -216,7 +227,7 @@ impl Bench<'_> {
 
 /// CPU time of the node for one request of so many rounds of work.
 async fn cpu_of(strand: &Strand, rounds: u64) -> Result<Duration> {
-    let mut client = Client::new(&target(strand, "steady", &format!("/work/{rounds}")));
+    let mut client = Client::new(&target(strand, "steady", &work(rounds)));
     let before = strand.process.cpu()?;
     for _ in 0..TRIES {
         match client.ask().await {

@@ -47,7 +47,14 @@ async fn what_differs_between_the_versions() {
     expect_problem(&reply, "flood-headers", 500, "limit", Some("buffers"));
     let reply = server.get("/poll-flood").await;
     expect_problem(&reply, "poll-flood", 500, "limit", Some("handles"));
+    let reply = server.get("/keep-headers").await;
+    expect_problem(&reply, "keep-headers", 500, "limit", Some("buffers"));
     let (_app, server) = start("hostile03");
+    let reply = server.get("/keep-headers").await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    // With 4096 handles it would be that many of 100 KiB each.
+    let kept: usize = reply.text().trim().parse().unwrap();
+    assert!((1..32).contains(&kept), "{kept}");
     let reply = server.get("/poll-flood").await;
     assert_eq!(reply.status, 500, "{reply:?}");
     assert_eq!(reply.problem().0, "limit", "{reply:?}");

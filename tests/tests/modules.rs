@@ -144,3 +144,29 @@ async fn a_program_that_no_rust_had_a_part_in_runs() {
     assert_eq!(reply.text(), "2 3 6 x\n2 3 6 x\n", "{reply:?}");
     assert_eq!(reply.headers["content-type"], "text/plain");
 }
+
+#[tokio::test]
+async fn an_instance_counts_as_many_times_as_it_has_memories() {
+    let app = TestApp::new(
+        "
+  functions:
+    eight: { source: { file: eight.module } }
+  routes:
+    - { path: /eight, function: eight }
+",
+    );
+    app.write("eight.module", hostile::grows_memories(8));
+    // A pool of so many places, each with one memory.
+    for (places, status, limit) in [(7, 503, "concurrency"), (8, 500, "memory")] {
+        let config = format!("[engine]\ninstances = {places}\n");
+        let config = app.write("node.toml", config);
+        let server = Server::start(app.path(), &["--config", config.to_str().unwrap()]);
+        let reply = server.get("/eight").await;
+        expect_problem(&reply, "eight", status, "limit", Some(limit));
+        assert!(
+            status == 500 || reply.json()["value"] == "7",
+            "{:?}",
+            reply.json()
+        );
+    }
+}

@@ -17,16 +17,23 @@
 //! whoever ends the task or waits for its end need not know where it is, and the
 //! background's threads enter the runtime of the thread that it came from, so that its
 //! timers and connections stay there.
+//!
+//! Two more rules keep one app's requests from standing before another's. Of the guests of an app
+//! that have used a quantum, only as many as there are threads stay until they have used
+//! [`HEAVY`]: a flood of requests that need a little less than that goes to the background, too,
+//! where weights count. And a function whose guest did not give its turn back, because it was in
+//! one long operation that no tick ends, has its calls begin in the background for a while.
 
 mod fair;
 
 use std::cell::Cell;
-use std::future::Future;
+use std::collections::HashMap;
+use std::future::{Future, pending};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,6 +56,9 @@ const NICE: i32 = 10;
 /// on.
 const HURRY_AGAIN: Duration = Duration::from_millis(100);
 
+/// How long the calls of a function begin in the background after a turn that was not given back.
+const WARY: Duration = Duration::from_secs(10);
+
 /// A guest's task.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -64,6 +74,16 @@ struct Shared {
     idle: AtomicUsize,
     /// Tasks that have their turn here, or wait for it.
     wanting: AtomicUsize,
+    threads: usize,
+    apps: Mutex<HashMap<Box<str>, Weak<App>>>,
+    began: Instant,
+}
+
+/// What is known of an app outside of the background.
+#[derive(Debug, Default)]
+struct App {
+    /// Guests that have used a quantum, and have their turns on the threads that serve.
+    warm: AtomicUsize,
 }
 
 /// What a task in the background has with it.
@@ -111,6 +131,9 @@ impl Default for Weights {
 pub(crate) struct Share {
     shared: Arc<Shared>,
     key: usize,
+    app: Arc<App>,
+    /// Until then its calls begin in the background: milliseconds since the start.
+    wary_until: AtomicU64,
 }
 
 impl Drop for Share {
@@ -130,9 +153,12 @@ impl Background {
             more: Condvar::new(),
             idle: AtomicUsize::new(0),
             wanting: AtomicUsize::new(0),
+            threads: threads.max(1),
+            apps: Mutex::default(),
+            began: Instant::now(),
         });
         let background = Self(Arc::clone(&shared));
-        for index in 0..threads.max(1) {
+        for index in 0..shared.threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
                 .name(format!("strand-long-{index}"))
@@ -145,7 +171,13 @@ impl Background {
     pub(crate) fn join(&self, app: &str, weights: Weights) -> Arc<Share> {
         let shared = Arc::clone(&self.0);
         let key = shared.state().queue.join(app, weights);
-        Arc::new(Share { shared, key })
+        let app = shared.app(app);
+        Arc::new(Share {
+            shared,
+            key,
+            app,
+            wary_until: AtomicU64::new(0),
+        })
     }
 }
 
@@ -154,6 +186,24 @@ impl Drop for Background {
         // The threads are not waited for: the last one who holds the engine may be one.
         self.0.state().stop = true;
         self.0.more.notify_all();
+    }
+}
+
+/// When a task's time is over.
+pub(crate) trait Deadline: Send + Sync + 'static {
+    /// The next time at which it has to be looked at.
+    fn next(&self) -> Instant;
+
+    /// Ends when that may have come nearer.
+    fn nearer(&self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
+}
+
+/// One that stays.
+impl Deadline for Instant {
+    fn next(&self) -> Instant {
+        *self
     }
 }
 
@@ -170,23 +220,34 @@ pub(crate) fn spawn<F, D>(
 ) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,
-    D: Fn() -> Instant + Send + Sync + 'static,
+    D: Deadline,
 {
     let share = Arc::clone(share);
     let mut others = Others::since_now();
     // Here, and not in the task: Tokio copies its tasks several times, and this is large.
     let mut task: Task = Box::pin(task);
     tokio::spawn(async move {
+        let mut begins_here = !share.is_wary();
         loop {
+            let mut warm = None;
             let in_the_way = || {
                 // In any case: it counts turns. Where the background has work, nobody runs
                 // long outside of it, for all shares are there.
                 let others_here = others.had_a_turn();
-                (others_here || share.shared.is_wanted()) && share.shared.takes(&meter)
+                if meter.take_overran() {
+                    share.be_wary();
+                }
+                let used = meter.used();
+                if used >= QUANTUM && warm.is_none() {
+                    warm = Some(Warm::new(&share.app));
+                }
+                (others_here || share.shared.is_wanted()) && share.takes(used)
             };
-            if poll_until(&mut task, in_the_way).await == Left::Nothing {
+            if begins_here && poll_until(&mut task, in_the_way).await == Left::Nothing {
                 return;
             }
+            drop(warm);
+            begins_here = true;
             match share.run(Arc::clone(&meter), &deadline, task).await {
                 Some(back) => task = back,
                 None => return,
@@ -194,6 +255,22 @@ where
             others = Others::since_now();
         }
     })
+}
+
+/// Counts a guest that has used a quantum and stays.
+struct Warm(Arc<App>);
+
+impl Warm {
+    fn new(app: &Arc<App>) -> Self {
+        app.warm.fetch_add(1, Relaxed);
+        Self(Arc::clone(app))
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        self.0.warm.fetch_sub(1, Relaxed);
+    }
 }
 
 thread_local! {
@@ -285,11 +362,28 @@ impl Drop for Hurry<'_> {
 }
 
 impl Share {
+    /// Whether a guest that has used so much is to move to the background.
+    fn takes(&self, used: Duration) -> bool {
+        let shared = &self.shared;
+        let crowded = || self.app.warm.load(Relaxed) > shared.threads;
+        used >= HEAVY || (used >= QUANTUM && (shared.idle.load(Relaxed) > 0 || crowded()))
+    }
+
+    fn is_wary(&self) -> bool {
+        let until = self.wary_until.load(Relaxed);
+        until > 0 && self.shared.milliseconds() < until
+    }
+
+    fn be_wary(&self) {
+        let until = self.shared.milliseconds() + WARY.as_millis() as u64;
+        self.wary_until.store(until, Relaxed);
+    }
+
     /// Runs a task in the background; gives it back when it is light again.
     async fn run(
         self: &Arc<Self>,
         meter: Arc<Meter>,
-        deadline: &(impl Fn() -> Instant + Sync),
+        deadline: &impl Deadline,
         task: Task,
     ) -> Option<Task> {
         // Dropped after the task is, whose last turn is queued by then.
@@ -331,10 +425,12 @@ impl Share {
                     hurry.ended = true;
                     return back;
                 }
-                () = tokio::time::sleep_until(deadline().max(not_before).into()) => {
+                // The next turn of the loop looks at it.
+                () = deadline.nearer() => {}
+                () = tokio::time::sleep_until(deadline.next().max(not_before).into()) => {
                     // Another one may have come meanwhile. And an instance that serves
                     // others, too, goes on when the time of one is over.
-                    if deadline() <= Instant::now() {
+                    if deadline.next() <= Instant::now() {
                         hurry.now();
                         not_before = Instant::now() + HURRY_AGAIN;
                     }
@@ -349,10 +445,23 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a guest that has used so much is to move here.
-    fn takes(&self, meter: &Meter) -> bool {
-        let used = meter.used();
-        used >= HEAVY || (used >= QUANTUM && self.idle.load(Relaxed) > 0)
+    fn milliseconds(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
+    }
+
+    /// The app of this name, one for all its functions.
+    fn app(&self, name: &str) -> Arc<App> {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(app) = apps.get(name).and_then(Weak::upgrade) {
+            return app;
+        }
+        // Those that are gone go before the table grows.
+        if apps.len() == apps.capacity() {
+            apps.retain(|_, app| app.strong_count() > 0);
+        }
+        let app = Arc::new(App::default());
+        apps.insert(name.into(), Arc::downgrade(&app));
+        app
     }
 
     /// Whether anybody wants a turn in the background.

@@ -12,6 +12,7 @@ use crate::config::GUEST_STACK;
 use crate::ctx::{CallInfo, Ctx, CtxBuilder};
 use crate::function::Function;
 use crate::limits::{Limiter, format_bytes};
+use crate::link::Linked;
 use crate::meter::{Meter, Turn};
 use crate::outgoing::HttpHooks;
 use crate::problem::{Limit, Problem, shortened};
@@ -30,11 +31,12 @@ const CAUSE: usize = 4 << 10;
 /// When the node has as many as it may.
 pub(crate) fn new_store(
     function: &Function,
+    code: &Linked,
     info: &CallInfo,
     meter: &Arc<Meter>,
     prepare: impl FnOnce(&mut CtxBuilder),
 ) -> Result<Store<Ctx>, Problem> {
-    let live = function.count_instance()?;
+    let live = function.count_instance(code.places())?;
     let limits = function.limits();
     let mut builder = CtxBuilder::new(info.clone());
     for capability in function.capabilities() {

@@ -23,7 +23,7 @@ const STACK_KEEP_RESIDENT: usize = 32 << 10;
 const SMALLEST_POOL: u32 = 16;
 
 /// Tables for each instance.
-const TABLES: usize = 4;
+pub(crate) const TABLES: usize = 4;
 
 /// How the node wants the engine.
 #[derive(Clone, Debug)]
@@ -126,6 +126,9 @@ pub(crate) fn build_engine(
     Ok((engine, Allocation::OnDemand))
 }
 
+/// Instances of modules that one of a component may be made of: adapters and shims are some, too.
+const CORE_INSTANCES: u32 = 64;
+
 /// What stays resident of the parts of a slot, in bytes.
 #[derive(Debug, PartialEq, Eq)]
 struct Kept {
@@ -152,14 +155,14 @@ fn pool(settings: &Settings, instances: u32, pagemap_scan: bool) -> PoolingAlloc
     let kept = Kept::of(settings.keep_resident, pagemap_scan);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        // A component made of several modules (an adapter, shims) holds several.
-        .total_core_instances(instances.saturating_mul(8))
+        // As many as all may have: nothing is kept ready for them.
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
         .total_memories(instances)
         .total_tables(instances.saturating_mul(TABLES as u32))
         .total_stacks(instances)
         .max_memory_size(MEMORY_RESERVATION as usize)
         .table_elements(1 << 20)
-        .max_core_instances_per_component(64)
+        .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(16)
         .max_memories_per_module(16)
         .max_tables_per_component(32)

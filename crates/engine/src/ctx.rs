@@ -36,6 +36,7 @@ pub struct CallInfo {
 pub struct Ctx {
     pub(crate) wasi: WasiCtx,
     pub(crate) http: WasiHttpCtx,
+    field_room: FieldRoom,
     pub(crate) hooks: HttpHooks,
     pub(crate) table: ResourceTable,
     pub(crate) limiter: Limiter,
@@ -55,11 +56,13 @@ impl Ctx {
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
+        let field_room = FieldRoom::new(limits.headers);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(limits.headers);
+        http.set_field_size_limit(field_room.most);
         Self {
             wasi: builder.wasi.build(),
             http,
+            field_room,
             hooks,
             table,
             limiter,
@@ -99,11 +102,48 @@ impl WasiView for Ctx {
 
 impl WasiHttpView for Ctx {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.field_room.adjust(&mut self.http, &mut self.table);
         WasiHttpCtxView {
             hooks: &mut self.hooks,
             table: &mut self.table,
             ctx: &mut self.http,
         }
+    }
+}
+
+/// How large a set of header fields may be that the guest makes. Sets are the host's memory, and
+/// the guest may keep as many as it may have handles. So each next one may be smaller the more
+/// handles there are: the n-th has [`SETS`] n-ths of the limit of one, which in sum is little more
+/// than that many limits times the logarithm of n.
+struct FieldRoom {
+    most: usize,
+    calls: u32,
+}
+
+/// How many sets at once may each be as large as the limit of one.
+const SETS: usize = 4;
+/// Bytes that each may have in any case.
+const SMALL_SET: usize = 1 << 10;
+/// Calls of the host from one look at the handles to the next.
+const CALLS: u32 = 16;
+
+impl FieldRoom {
+    fn new(most: usize) -> Self {
+        Self { most, calls: 0 }
+    }
+
+    fn adjust(&mut self, http: &mut WasiHttpCtx, table: &mut ResourceTable) {
+        self.calls += 1;
+        if self.calls == CALLS {
+            self.calls = 0;
+            http.set_field_size_limit(self.with(table.iter_mut().count()));
+        }
+    }
+
+    /// With so many handles.
+    fn with(&self, handles: usize) -> usize {
+        let part = self.most.saturating_mul(SETS) / handles.max(1);
+        part.max(SMALL_SET).min(self.most)
     }
 }
 
@@ -172,4 +212,21 @@ pub trait Capability: Any + Send + Sync {
 
     /// Gives a new instance its state.
     fn attach(&self, builder: &mut CtxBuilder);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_sets_of_fields_together_are_bounded() {
+        let room = FieldRoom::new(128 << 10);
+        assert_eq!(room.with(0), 128 << 10);
+        assert_eq!(room.with(4), 128 << 10);
+        assert_eq!(room.with(50), (512 << 10) / 50);
+        let all: usize = (1..=4096).map(|handles| room.with(handles)).sum();
+        assert!(all < 8 << 20, "{all}");
+        // A limit below the least is kept.
+        assert_eq!(FieldRoom::new(100).with(4096), 100);
+    }
 }

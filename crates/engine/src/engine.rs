@@ -46,11 +46,14 @@ pub struct Engine {
 }
 
 /// Counts one instance while it lives.
-pub(crate) struct LiveInstance(Arc<Share>);
+pub(crate) struct LiveInstance {
+    share: Arc<Share>,
+    places: u64,
+}
 
 impl Drop for LiveInstance {
     fn drop(&mut self) {
-        self.0.give_back(1);
+        self.share.give_back(self.places);
     }
 }
 
@@ -89,7 +92,7 @@ impl Engine {
         &self.budget
     }
 
-    /// Instances that live now.
+    /// Instances that live now, one that takes several places of the pool counted as so many.
     pub fn live_instances(&self) -> u64 {
         self.instances.used()
     }
@@ -99,11 +102,18 @@ impl Engine {
         self.instances.of_app(app)
     }
 
-    /// Counts one more instance of an app, if it may have one more. Without a pool nothing
-    /// else bounds them.
-    pub(crate) fn count_instance(&self, app: &Arc<Share>) -> Result<LiveInstance, Problem> {
-        match app.take(1) {
-            Ok(_) => Ok(LiveInstance(Arc::clone(app))),
+    /// Counts one more instance of an app, if it may have one more that takes so many places.
+    /// Without a pool nothing else bounds them.
+    pub(crate) fn count_instance(
+        &self,
+        app: &Arc<Share>,
+        places: u64,
+    ) -> Result<LiveInstance, Problem> {
+        match app.take(places) {
+            Ok(_) => Ok(LiveInstance {
+                share: Arc::clone(app),
+                places,
+            }),
             Err(Refused::Spent) => Err(self.no_more_instances()),
             Err(Refused::HasItsPart) => {
                 let most = self.instances.limit();
@@ -127,15 +137,16 @@ impl Engine {
         self.residency.in_memory()
     }
 
-    /// Whether more code is in memory than may be: so it is when calls of many functions
-    /// have run at once.
+    /// Whether there is code in memory beyond its limit, for which apps pay: so it is when calls
+    /// of many functions have run at once.
     pub fn has_too_much_code(&self) -> bool {
-        self.residency.is_over_limit()
+        self.residency.has_paid()
     }
 
-    /// Has code go that is beyond its limit and in no use. Takes milliseconds.
+    /// Has code beyond the limit go that is in no use, or count in the limit where there is room
+    /// for it by now. Takes milliseconds.
     pub fn unload_code(&self) {
-        self.residency.make_room();
+        self.residency.settle();
     }
 
     /// Does what takes milliseconds, away from the threads that serve. As much at once as

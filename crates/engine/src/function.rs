@@ -10,7 +10,7 @@ use http::{Request, Response};
 use tokio::task::JoinHandle;
 
 use crate::admission::{Admission, Permit};
-use crate::background::{self, Weights};
+use crate::background::{self, Deadline, Weights};
 use crate::budget::MemoryBudget;
 use crate::call::{Body, Call, CommandLine, FunctionId, RequestId};
 use crate::cell::{Failure, new_store, problem_of};
@@ -128,7 +128,7 @@ impl Function {
             share: engine.background.join(&spec.id.app, spec.weights),
             instances: engine.instances_of(&spec.id.app),
             budget: engine.budget.of_app(&spec.id.app),
-            place: Place::new(&engine.residency),
+            place: Place::new(&engine.residency, &spec.id.app),
             source,
             id: spec.id,
             world: spec.world,
@@ -241,16 +241,14 @@ impl Function {
     async fn link(&self, component: LoadedComponent) -> Result<Linked, LoadError> {
         let (engine, world) = (Arc::clone(&self.engine), self.world);
         let capabilities = self.capabilities.clone();
-        let budget = Arc::clone(&self.budget);
+        let (budget, app) = (Arc::clone(&self.budget), Arc::clone(self.place.app()));
         let linking = move || {
-            engine.residency.make_room();
-            let beyond = engine
-                .residency
-                .pay_for(component.charge.bytes(), &budget)
+            let residency = &engine.residency;
+            residency
+                .admit(&app, &component.charge, &budget)
                 .map_err(LoadError::NoRoom)?;
-            let linked = Linked::new(&engine, &component, world, &capabilities);
-            let linked = linked.map_err(|error| LoadError::Fetch(error.into()))?;
-            Ok(linked.charged_to(beyond))
+            Linked::new(&engine, &component, world, &capabilities)
+                .map_err(|error| LoadError::Fetch(error.into()))
         };
         self.engine.aside(linking).await
     }
@@ -271,7 +269,7 @@ impl Function {
             depth: 0,
         };
         let meter = Meter::new(self.limits.cpu);
-        let mut store = new_store(self, &info, &meter, |_| ())?;
+        let mut store = new_store(self, &code, &info, &meter, |_| ())?;
         match code.instance_pre().instantiate_async(&mut store).await {
             Ok(_instance) => Ok(()),
             Err(error) => Err(problem_of(Failure::Guest(error), self, store.data())),
@@ -282,7 +280,7 @@ impl Function {
     pub(crate) fn spawn(
         &self,
         meter: Arc<Meter>,
-        deadline: impl Fn() -> Instant + Send + Sync + 'static,
+        deadline: impl Deadline,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
         background::spawn(&self.share, meter, deadline, task)
@@ -297,9 +295,9 @@ impl Function {
         &self.budget
     }
 
-    /// Counts one more instance, if its app may have one more.
-    pub(crate) fn count_instance(&self) -> Result<LiveInstance, Problem> {
-        self.engine.count_instance(&self.instances)
+    /// Counts one more instance, if its app may have one more that takes so many places.
+    pub(crate) fn count_instance(&self, places: u64) -> Result<LiveInstance, Problem> {
+        self.engine.count_instance(&self.instances, places)
     }
 
     /// The function's limits.

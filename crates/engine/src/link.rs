@@ -4,10 +4,10 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime_wasi::{p2, p3};
 
-use crate::budget::Reservation;
+use crate::config::TABLES;
 use crate::ctx::{Capability, Ctx};
 use crate::engine::{Engine, LoadedComponent};
 use crate::residency::{Charge, Code};
@@ -25,8 +25,8 @@ pub(crate) struct Linked {
     pre: Pre,
     /// Of the component, which lives no longer than this and the calls that hold this.
     charge: Arc<Charge>,
-    /// Of its app's budget, if it came when the limit of all code was reached.
-    _beyond: Option<Reservation>,
+    /// What an instance of it takes.
+    places: u64,
 }
 
 enum Pre {
@@ -49,17 +49,9 @@ impl Linked {
             .map_err(|error| LinkError(format!("{error:#}")))?;
         Ok(Self {
             pre,
+            places: places(&component.component),
             charge: Arc::clone(&component.charge),
-            _beyond: None,
         })
-    }
-
-    /// Holds what it takes of its app's memory as long as it is there.
-    pub(crate) fn charged_to(self, beyond: Option<Reservation>) -> Self {
-        Self {
-            _beyond: beyond,
-            ..self
-        }
     }
 
     pub(crate) fn instance_pre(&self) -> &InstancePre<Ctx> {
@@ -70,6 +62,11 @@ impl Linked {
             Pre::Command03(pre) => pre.instance_pre(),
             Pre::Command02(pre) => pre.instance_pre(),
         }
+    }
+
+    /// Places in the pool that an instance takes.
+    pub(crate) fn places(&self) -> u64 {
+        self.places
     }
 
     pub(crate) fn http02(&self) -> Option<&http02::Handler> {
@@ -103,8 +100,8 @@ impl Linked {
 }
 
 impl Code for Linked {
-    fn bytes(&self) -> u64 {
-        self.charge.bytes()
+    fn charge(&self) -> &Charge {
+        &self.charge
     }
 
     // Instances of 0.2 that wait for their next request are in the handler itself.
@@ -117,6 +114,19 @@ impl Code for Linked {
             handler.dismiss();
         }
     }
+}
+
+/// Places in the pool that an instance of a component takes: one has room for one memory and
+/// [`TABLES`] tables.
+fn places(component: &Component) -> u64 {
+    // Not known only where modules are imported, which nobody provides here.
+    let needs = component.resources_required();
+    let places = needs.map_or(1, |needs| {
+        needs
+            .num_memories
+            .max(needs.num_tables.div_ceil(TABLES as u32))
+    });
+    places.max(1).into()
 }
 
 /// Linkers, by the kinds of capabilities that they link beside the inert base. To fill one

@@ -3,15 +3,18 @@
 //! The future that drives an instance is wrapped by [`Meter::drive`]; the epoch
 //! callback asks [`Meter::on_tick`] whether the guest may go on. Reading a
 //! thread's CPU clock is a system call (about 0.7 µs), too much for each poll of
-//! a short request. So an instance is measured by the monotonic clock, capped at
-//! [`LIGHT_POLL`] a poll, until it has used [`LIGHT`]; from then on by the CPU
-//! clock, whose cost is small against a quantum.
+//! a short request. So an instance is measured by the monotonic clock until it has used
+//! [`LIGHT`]; from then on by the CPU clock, whose cost is small against a quantum. A poll of a
+//! light one that takes longer than [`LIGHT_POLL`] either did not have the processor for all of
+//! that, or is in one long operation of the guest's (`memory.fill`), which no tick ends: which,
+//! the CPU clock tells, that each thread has read not long before.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -23,9 +26,10 @@ use crate::ticker::Ticker;
 pub(crate) const QUANTUM: Duration = Duration::from_millis(1);
 /// Use below which the monotonic clock is good enough.
 const LIGHT: Duration = Duration::from_millis(1);
-/// What one poll of a light instance can count at most: a tick ends it within
-/// two quanta, so more than that is time the thread did not run.
+/// How long a poll of a light instance takes at most if a tick can end it.
 const LIGHT_POLL: Duration = Duration::from_millis(2);
+/// CPU time of a poll that kept others waiting.
+const LONG_POLL: Duration = Duration::from_millis(4);
 
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -43,6 +47,28 @@ fn thread_cpu_nanos() -> u64 {
 /// The CPU time that this thread has used.
 pub(crate) fn thread_cpu_time() -> Duration {
     Duration::from_nanos(thread_cpu_nanos())
+}
+
+thread_local! {
+    /// When this thread's CPU clock was read last, by the monotonic clock, and what it said.
+    static READING: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// Reads the thread's CPU clock if that was not done within the last quantum.
+fn refresh_reading(now: u64) {
+    if now.saturating_sub(READING.get().0) >= nanos(QUANTUM) {
+        READING.set((now, thread_cpu_nanos()));
+    }
+}
+
+/// CPU time of this thread from `started` until now, by the monotonic clock: at most a quantum too
+/// little, if the reading was fresh then.
+fn cpu_since(started: u64) -> u64 {
+    let (at, cpu) = READING.get();
+    let before = started.saturating_sub(at);
+    thread_cpu_nanos()
+        .saturating_sub(cpu)
+        .saturating_sub(before)
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -69,6 +95,8 @@ pub(crate) struct Meter {
     poll_started: AtomicU64,
     /// Zero while the instance is light.
     poll_started_cpu: AtomicU64,
+    /// Whether there was a [`LONG_POLL`].
+    overran: AtomicBool,
 }
 
 impl Meter {
@@ -78,6 +106,7 @@ impl Meter {
             used: AtomicU64::new(0),
             poll_started: AtomicU64::new(0),
             poll_started_cpu: AtomicU64::new(0),
+            overran: AtomicBool::new(false),
         })
     }
 
@@ -104,9 +133,14 @@ impl Meter {
             self.poll_started_cpu.load(Relaxed),
         ) {
             (0, _) => 0,
-            (started, 0) => monotonic_nanos()
-                .saturating_sub(started)
-                .min(nanos(LIGHT_POLL)),
+            (started, 0) => {
+                let elapsed = monotonic_nanos().saturating_sub(started);
+                if elapsed <= nanos(LIGHT_POLL) {
+                    elapsed
+                } else {
+                    cpu_since(started).clamp(nanos(LIGHT_POLL), elapsed)
+                }
+            }
             (_, started) => thread_cpu_nanos().saturating_sub(started),
         }
     }
@@ -114,7 +148,11 @@ impl Meter {
     fn enter(&self) {
         let light = self.used.load(Relaxed) < nanos(LIGHT);
         // At least 1: zero says that no poll is going on.
-        self.poll_started.store(monotonic_nanos().max(1), Relaxed);
+        let now = monotonic_nanos().max(1);
+        self.poll_started.store(now, Relaxed);
+        if light {
+            refresh_reading(now);
+        }
         let cpu = if light { 0 } else { thread_cpu_nanos().max(1) };
         self.poll_started_cpu.store(cpu, Relaxed);
     }
@@ -123,6 +161,14 @@ impl Meter {
         let poll = self.current_poll();
         self.used.fetch_add(poll, Relaxed);
         self.poll_started.store(0, Relaxed);
+        if poll >= nanos(LONG_POLL) {
+            self.overran.store(true, Relaxed);
+        }
+    }
+
+    /// Whether there was a poll since this was asked last that kept others waiting.
+    pub(crate) fn take_overran(&self) -> bool {
+        self.overran.load(Relaxed) && self.overran.swap(false, Relaxed)
     }
 
     pub(crate) fn on_tick(&self) -> Turn {
@@ -179,12 +225,27 @@ mod tests {
     }
 
     #[test]
-    fn a_light_poll_counts_no_more_than_its_cap() {
+    fn a_light_poll_without_the_processor_counts_little() {
         let meter = Meter::new(Duration::from_secs(1));
         meter.enter();
         std::thread::sleep(Duration::from_millis(20));
         meter.leave();
         assert_eq!(meter.used(), LIGHT_POLL);
+        assert!(!meter.take_overran());
+    }
+
+    #[test]
+    fn a_long_poll_of_a_light_one_counts_as_what_it_takes() {
+        let meter = Meter::new(Duration::from_secs(1));
+        // The reading is from before, and this thread has worked since.
+        refresh_reading(monotonic_nanos());
+        spin(Duration::from_micros(500));
+        meter.enter();
+        spin(Duration::from_millis(20));
+        meter.leave();
+        let used = meter.used();
+        assert!(used >= Duration::from_millis(20) - QUANTUM, "{used:?}");
+        assert!(meter.take_overran() && !meter.take_overran());
     }
 
     #[test]
@@ -192,7 +253,8 @@ mod tests {
         let meter = Meter::new(Duration::from_millis(10));
         meter.used.store(nanos(Duration::from_millis(9)), Relaxed);
         meter.enter();
-        assert_eq!(meter.on_tick(), Turn::GoOn);
+        // It may yield already, where others take this processor.
+        assert_ne!(meter.on_tick(), Turn::Stop);
         spin(Duration::from_millis(1));
         assert_eq!(meter.on_tick(), Turn::Stop);
         meter.leave();
@@ -217,7 +279,11 @@ mod tests {
     fn yields_after_a_quantum() {
         let meter = Meter::new(Duration::from_secs(10));
         meter.enter();
+        // As if it had begun later than it did, so that this holds on a slow machine, too.
+        let later = monotonic_nanos() + nanos(Duration::from_secs(60));
+        meter.poll_started.store(later, Relaxed);
         assert_eq!(meter.on_tick(), Turn::GoOn);
+        meter.enter();
         std::thread::sleep(QUANTUM);
         assert_eq!(meter.on_tick(), Turn::Yield);
     }

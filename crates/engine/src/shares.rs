@@ -66,7 +66,11 @@ impl Shares {
         if let Some(share) = apps.get(app).and_then(Weak::upgrade) {
             return share;
         }
-        apps.retain(|_, share| share.strong_count() > 0);
+        // Those that are gone go before the table grows: to look at each every time takes long
+        // where there are thousands.
+        if apps.len() == apps.capacity() {
+            apps.retain(|_, share| share.strong_count() > 0);
+        }
         let share = self.share(true);
         self.known.fetch_add(1, Ordering::Relaxed);
         apps.insert(app.into(), Arc::downgrade(&share));
@@ -98,24 +102,38 @@ impl Share {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes some more; what all have together then.
-    pub(crate) fn take(&self, more: u64) -> Result<u64, Refused> {
+    /// Whether some more could be taken if all together had so much less, and this one so much of
+    /// that.
+    pub(crate) fn has_room_for(&self, more: u64, all_less: u64, own_less: u64) -> bool {
+        let used = self.of.used().saturating_sub(all_less);
+        let own = self.used.load(Ordering::Relaxed).saturating_sub(own_less);
+        self.sum_within(used, own.saturating_add(more), more)
+            .is_some()
+    }
+
+    /// What all have with so much more, `own` being what this one has then; `None` if it may not.
+    fn sum_within(&self, used: u64, own: u64, more: u64) -> Option<u64> {
         let all = &self.of;
         // An app alone on the node leaves nothing to anybody.
         let bounded = self.is_app && more > 0 && all.known.load(Ordering::Relaxed) > 1;
+        let sum = used.checked_add(more).filter(|sum| *sum <= all.limit)?;
+        let has_its_part = bounded && own > (all.limit - sum).saturating_mul(TIMES);
+        (!has_its_part).then_some(sum)
+    }
+
+    /// Takes some more; what all have together then.
+    pub(crate) fn take(&self, more: u64) -> Result<u64, Refused> {
+        let all = &self.of;
         // Its own sum first: what is refused in the end must be in nobody's way but its own.
         let own = self
             .used
             .fetch_add(more, Ordering::Relaxed)
             .saturating_add(more);
-        let within = |used: u64| {
-            let sum = used.checked_add(more).filter(|sum| *sum <= all.limit)?;
-            let has_its_part = bounded && own > (all.limit - sum).saturating_mul(TIMES);
-            (!has_its_part).then_some(sum)
-        };
         let taken = all
             .used
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, within);
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                self.sum_within(used, own, more)
+            });
         taken.map(|before| before + more).map_err(|used| {
             self.used.fetch_sub(more, Ordering::Relaxed);
             if used.checked_add(more).is_some_and(|sum| sum <= all.limit) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::*;
 use crate::outcome::AbortOnDrop;
@@ -33,7 +33,7 @@ async fn spin(meter: Arc<Meter>, ticker: Arc<Ticker>, turns: u32) -> Vec<ThreadI
 
 /// Another guest on this thread, which has turn after turn and uses next to nothing.
 fn neighbour(share: &Arc<Share>) -> AbortOnDrop {
-    let task = spawn(share, meter(), far, async {
+    let task = spawn(share, meter(), far(), async {
         loop {
             tokio::task::yield_now().await;
         }
@@ -57,7 +57,7 @@ async fn short_work_stays_where_it_began() {
     let (sender, threads) = oneshot::channel();
     let (meter, ticker) = (meter(), ticker());
     let task = spin(Arc::clone(&meter), ticker, 0);
-    spawn(&share, meter, far, async move {
+    spawn(&share, meter, far(), async move {
         let _ = sender.send(thread::current().id());
         let _ = task.await;
     });
@@ -72,7 +72,7 @@ async fn long_work_moves_and_its_runtime_stays_in_reach() {
     let (sender, threads) = oneshot::channel();
     let (meter, ticker) = (meter(), ticker());
     let spinning = spin(Arc::clone(&meter), ticker, 20);
-    let task = spawn(&share, meter, far, async move {
+    let task = spawn(&share, meter, far(), async move {
         let threads = spinning.await;
         // Timers and tasks of the runtime that it came from.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -93,7 +93,7 @@ async fn long_work_that_is_in_nobodys_way_stays() {
     let (meter, ticker) = (meter(), ticker());
     let (sender, threads) = oneshot::channel();
     let spinning = spin(Arc::clone(&meter), ticker, 20);
-    spawn(&share, meter, far, async move {
+    spawn(&share, meter, far(), async move {
         let _ = sender.send(spinning.await);
     });
     let here = thread::current().id();
@@ -109,7 +109,7 @@ async fn what_counts_anew_comes_back() {
     let (requests, mut arrived) = mpsc::channel::<u32>(1);
     let (sender, mut answers) = mpsc::channel(1);
     let served = Arc::clone(&meter);
-    spawn(&share, Arc::clone(&meter), far, async move {
+    spawn(&share, Arc::clone(&meter), far(), async move {
         while let Some(turns) = arrived.recv().await {
             spin(Arc::clone(&served), Arc::clone(&ticker), turns).await;
             let _ = sender.send(thread::current().id()).await;
@@ -150,7 +150,7 @@ async fn work_that_nobody_wants_ends_in_the_background() {
     let gone = Arc::new(AtomicBool::new(false));
     let guard = Ended(Arc::clone(&gone));
     let (sender, mut turns) = mpsc::unbounded_channel();
-    let task = spawn(&share, Arc::clone(&meter), far, async move {
+    let task = spawn(&share, Arc::clone(&meter), far(), async move {
         let _guard = guard;
         loop {
             spin(Arc::clone(&meter), Arc::clone(&ticker), 1).await;
@@ -176,7 +176,7 @@ async fn a_panic_in_the_background_is_its_callers_and_the_thread_goes_on() {
     for _ in 0..2 {
         let meter = meter();
         let spinning = spin(Arc::clone(&meter), Arc::clone(&ticker), 20);
-        let task = spawn(&share, meter, far, async move {
+        let task = spawn(&share, meter, far(), async move {
             let _ = AssertUnwindSafe(spinning).await;
             std::panic::resume_unwind(Box::new("on purpose"));
         });
@@ -194,7 +194,7 @@ async fn what_is_begun_at_once_runs_at_once() {
             let meter = meter();
             let spinning = spin(Arc::clone(&meter), Arc::clone(&ticker), 30);
             let (sender, threads) = oneshot::channel();
-            spawn(&share, meter, far, async move {
+            spawn(&share, meter, far(), async move {
                 let _ = sender.send(spinning.await);
             });
             threads
@@ -205,6 +205,27 @@ async fn what_is_begun_at_once_runs_at_once() {
         threads.extend(task.await.expect("it ran"));
     }
     assert_eq!(threads.len(), 3, "this thread and both of the background");
+}
+
+/// A time that comes when it is told to.
+#[derive(Default)]
+struct End {
+    has_come: AtomicBool,
+    nearer: Notify,
+}
+
+impl Deadline for Arc<End> {
+    fn next(&self) -> Instant {
+        if self.has_come.load(Relaxed) {
+            Instant::now()
+        } else {
+            far()
+        }
+    }
+
+    async fn nearer(&self) {
+        self.nearer.notified().await;
+    }
 }
 
 /// What happened in the background, in order.
@@ -221,7 +242,7 @@ impl Drop for Gone {
 
 /// Lets the time of one task of the background be over, or has it aborted, while others wait
 /// there before it.
-async fn what_happens(end: Duration, abort: bool, goes_on: bool) -> Vec<&'static str> {
+async fn what_happens(abort: bool, goes_on: bool) -> Vec<&'static str> {
     let background = Background::start(1).expect("threads");
     let share = background.join("a", Weights::default());
     let _neighbour = neighbour(&share);
@@ -232,7 +253,7 @@ async fn what_happens(end: Duration, abort: bool, goes_on: bool) -> Vec<&'static
     let (release, released) = std::sync::mpsc::channel::<()>();
     let own = meter();
     let spinning = spin(Arc::clone(&own), Arc::clone(&ticker), 20);
-    spawn(&share, own, far, async move {
+    spawn(&share, own, far(), async move {
         spinning.await;
         let _ = blocked.send(());
         let _ = released.recv();
@@ -247,7 +268,7 @@ async fn what_happens(end: Duration, abort: bool, goes_on: bool) -> Vec<&'static
     for waiting in 2..5 {
         let (own, ticker, happened) = (meter(), Arc::clone(&ticker), Arc::clone(&happened));
         let here = thread::current().id();
-        let task = spawn(&share, Arc::clone(&own), far, async move {
+        let task = spawn(&share, Arc::clone(&own), far(), async move {
             loop {
                 let threads = spin(Arc::clone(&own), Arc::clone(&ticker), 1).await;
                 if threads != [here] {
@@ -259,11 +280,12 @@ async fn what_happens(end: Duration, abort: bool, goes_on: bool) -> Vec<&'static
         wanting(waiting).await;
     }
     let (own, gone) = (meter(), Gone(Arc::clone(&happened)));
-    let deadline = Instant::now() + end;
-    let victim = spawn(&share, Arc::clone(&own), move || deadline, async move {
+    let end = Arc::new(End::default());
+    let over = Arc::clone(&end);
+    let victim = spawn(&share, Arc::clone(&own), Arc::clone(&end), async move {
         let gone = gone;
         let here = thread::current().id();
-        while goes_on || Instant::now() < deadline {
+        while goes_on || !over.has_come.load(Relaxed) {
             let threads = spin(Arc::clone(&own), Arc::clone(&ticker), 1).await;
             if goes_on && threads != [here] {
                 gone.0.lock().expect("no panic").push("victim");
@@ -273,9 +295,15 @@ async fn what_happens(end: Duration, abort: bool, goes_on: bool) -> Vec<&'static
     wanting(5).await;
     if abort {
         victim.abort();
+    } else {
+        end.has_come.store(true, Relaxed);
+        end.nearer.notify_one();
     }
-    // Its end, or the stub's.
-    let _ = victim_or(deadline, victim).await;
+    // Its end, or that of a sleep that began after its stub's.
+    tokio::select! {
+        _ = victim => {}
+        () = tokio::time::sleep(Duration::from_millis(50)) => {}
+    }
     release.send(()).expect("it waits");
     loop {
         if let Some(first) = happened.lock().expect("no panic").get(..10) {
@@ -285,24 +313,97 @@ async fn what_happens(end: Duration, abort: bool, goes_on: bool) -> Vec<&'static
     }
 }
 
-/// Waits until a stub has noticed what is to happen.
-async fn victim_or(deadline: Instant, stub: JoinHandle<()>) -> Result<(), tokio::task::JoinError> {
-    tokio::select! {
-        ended = stub => ended,
-        () = tokio::time::sleep_until((deadline + Duration::from_millis(50)).into()) => Ok(()),
-    }
-}
-
 #[tokio::test]
 async fn what_is_to_end_has_its_last_turn_before_all_others() {
-    let soon = Duration::from_millis(300);
-    assert_eq!(what_happens(soon, false, false).await[0], "victim");
-    let aborted = what_happens(Duration::from_secs(60), true, false).await;
-    assert_eq!(aborted[0], "victim");
+    assert_eq!(what_happens(false, false).await[0], "victim");
+    assert_eq!(what_happens(true, false).await[0], "victim");
     // And is not before them for good if it does not end.
-    let goes_on = what_happens(soon, false, true).await;
+    let goes_on = what_happens(false, true).await;
     assert!(
         goes_on[0] == "victim" && goes_on.contains(&"another"),
         "{goes_on:?}"
     );
+}
+
+/// Guests of an app, so many at once, each for two milliseconds and the last of a turn: which of
+/// them left their thread.
+async fn left(share: &Arc<Share>, guests: usize) -> usize {
+    let here = thread::current().id();
+    let ticker = ticker();
+    let mut tasks = Vec::new();
+    for _ in 0..guests {
+        let (own, ticker) = (meter(), Arc::clone(&ticker));
+        let (tell, told) = oneshot::channel();
+        spawn(share, Arc::clone(&own), far(), async move {
+            let _ = tell.send(spin(own, ticker, 3).await);
+        });
+        tasks.push(told);
+    }
+    let mut left = 0;
+    for told in tasks {
+        let threads = told.await.expect("it ran");
+        left += usize::from(threads.iter().any(|thread| *thread != here));
+    }
+    left
+}
+
+#[tokio::test]
+async fn of_a_crowd_that_needs_a_little_most_leave() {
+    // Its thread is busy, so that nobody leaves because it has nothing to do.
+    let background = Background::start(1).expect("threads");
+    let busy = background.join("b", Weights::default());
+    let _neighbour = neighbour(&busy);
+    let (blocked, is_blocked) = oneshot::channel();
+    let (unblock, unblocked) = std::sync::mpsc::channel::<()>();
+    let own = meter();
+    let spinning = spin(Arc::clone(&own), ticker(), 20);
+    spawn(&busy, own, far(), async move {
+        spinning.await;
+        let _ = blocked.send(());
+        let _ = unblocked.recv();
+    });
+    is_blocked.await.expect("it runs");
+    let share = background.join("a", Weights::default());
+    assert_eq!(left(&share, 1).await, 0);
+    let crowd = left(&share, 4);
+    let unblock = async {
+        // Not before they wait there.
+        while background.0.wanting.load(Relaxed) < 2 {
+            tokio::task::yield_now().await;
+        }
+        unblock.send(()).expect("it waits");
+    };
+    let (left, ()) = tokio::join!(crowd, unblock);
+    assert!(left >= 1, "{left}");
+    assert_eq!(share.app.warm.load(Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_function_that_keeps_its_turn_begins_in_the_background() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let begins = async || {
+        let (own, ticker) = (meter(), ticker());
+        let (tell, told) = oneshot::channel();
+        spawn(&share, Arc::clone(&own), far(), async move {
+            let long = async {
+                let begun = thread::current().id();
+                let start = crate::meter::thread_cpu_time();
+                while crate::meter::thread_cpu_time() - start < Duration::from_millis(10) {
+                    std::hint::spin_loop();
+                }
+                begun
+            };
+            let begun = own.drive(&ticker, long).await;
+            let _ = tell.send(begun);
+        });
+        told.await.expect("it ran")
+    };
+    let here = thread::current().id();
+    assert_eq!(begins().await, here);
+    // Nobody looks at a turn that was the last one before it has ended.
+    while !share.is_wary() {
+        tokio::task::yield_now().await;
+    }
+    assert_ne!(begins().await, here);
 }

@@ -14,8 +14,8 @@ struct Fake {
 }
 
 impl Code for Fake {
-    fn bytes(&self) -> u64 {
-        self.charge.bytes()
+    fn charge(&self) -> &Charge {
+        &self.charge
     }
 
     fn waiting(&self) -> usize {
@@ -31,15 +31,21 @@ impl Code for Fake {
 struct Function {
     place: Arc<Place<Fake>>,
     residency: Arc<Residency>,
+    budget: Arc<MemoryBudget>,
     bytes: u64,
     dismissed: Arc<AtomicUsize>,
 }
 
 impl Function {
     fn new(residency: &Arc<Residency>, bytes: u64) -> Self {
+        Self::of("an app", residency, bytes)
+    }
+
+    fn of(app: &str, residency: &Arc<Residency>, bytes: u64) -> Self {
         Self {
-            place: Place::new(residency),
+            place: Place::new(residency, app),
             residency: Arc::clone(residency),
+            budget: MemoryBudget::new(1000),
             bytes,
             dismissed: Arc::default(),
         }
@@ -52,9 +58,10 @@ impl Function {
         }
         let (residency, bytes) = (Arc::clone(&self.residency), self.bytes);
         let dismissed = Arc::clone(&self.dismissed);
+        let (app, budget) = (Arc::clone(self.place.app()), Arc::clone(&self.budget));
         let load = || async move {
             let charge = residency.charge(bytes);
-            residency.make_room();
+            residency.admit(&app, &charge, &budget)?;
             Ok(Fake {
                 charge,
                 waiting: AtomicUsize::new(0),
@@ -71,6 +78,11 @@ impl Function {
 
     fn is_loaded(&self) -> bool {
         self.place.is_loaded()
+    }
+
+    /// What its app pays for its code.
+    fn pays(&self) -> u64 {
+        self.budget.used()
     }
 }
 
@@ -114,17 +126,28 @@ async fn what_runs_stays() {
     b.used_at(2);
     c.call().await;
     assert_eq!(loaded(&functions), [true, false, true]);
-    // And may be too much as long as it runs.
+    // What comes beyond it is the app's to pay for, as long as all runs.
     let also = c.call().await;
-    c.used_at(3);
-    b.call().await;
-    b.used_at(4);
+    let beyond = b.call().await;
     assert_eq!(loaded(&functions), [true, true, true]);
-    assert!(residency.is_over_limit());
-    drop((running, also));
-    residency.make_room();
+    assert_eq!(functions.each_ref().map(Function::pays), [0, 10, 0]);
+    residency.settle();
+    assert_eq!(loaded(&functions), [true, true, true]);
+    assert!(residency.has_paid());
+    // Then it goes,
+    drop(beyond);
+    residency.settle();
+    assert_eq!(loaded(&functions), [true, false, true]);
+    assert_eq!((b.pays(), residency.has_paid()), (0, false));
+    // or has the place of another that went.
+    let beyond = b.call().await;
+    assert_eq!(b.pays(), 10);
+    let Function { place, .. } = &functions[0];
+    drop((running, place.unload()));
+    residency.settle();
     assert_eq!(loaded(&functions), [false, true, true]);
-    assert!(!residency.is_over_limit());
+    assert_eq!((b.pays(), residency.has_paid()), (0, false));
+    drop((also, beyond));
 }
 
 #[tokio::test]
@@ -137,22 +160,77 @@ async fn who_only_waits_for_a_call_does_not_keep_it() {
     b.call().await;
     assert_eq!(loaded(&functions), [false, true]);
     assert_eq!(a.dismissed.load(SeqCst), 1, "it hears of it");
-    // It counts until it has let go.
+    // It is there until it has let go, but no longer counts: nobody pays for the other.
     assert_eq!(residency.in_memory().bytes, 20);
+    assert_eq!(b.pays(), 0);
     drop(waiting);
     assert_eq!(residency.in_memory().bytes, 10);
 }
 
 #[tokio::test]
-async fn more_than_all_room_runs_alone() {
+async fn more_than_all_room_is_paid_for_and_pushes_nobody_out() {
     let residency = Residency::new(10);
     let functions = [11, 4].map(|bytes| Function::new(&residency, bytes));
     let [large, small] = &functions;
     small.call().await;
     large.call().await;
-    assert_eq!(loaded(&functions), [true, false]);
-    small.call().await;
+    assert_eq!(loaded(&functions), [true, true]);
+    assert_eq!(large.pays(), 11);
+    residency.settle();
     assert_eq!(loaded(&functions), [false, true]);
+    assert_eq!(large.pays(), 0);
+}
+
+#[tokio::test]
+async fn an_app_with_much_pushes_nobody_out_who_has_less() {
+    let residency = Residency::new(80);
+    let modest = Function::of("modest", &residency, 8);
+    modest.call().await;
+    modest.used_at(0);
+    let greedy: [Function; 12] = std::array::from_fn(|_| Function::of("greedy", &residency, 8));
+    // One after the other, each used later than the modest one.
+    for (function, at) in greedy.iter().zip(1..) {
+        function.call().await;
+        function.used_at(at);
+    }
+    assert!(modest.is_loaded());
+    let stay = loaded(&greedy).iter().filter(|loaded| **loaded).count();
+    // Seven times what is left for others at most.
+    assert_eq!(stay, 7);
+    assert!(loaded(&greedy)[11] && !loaded(&greedy)[0]);
+    // Nor when all that it has runs.
+    let mut running = Vec::new();
+    for function in &greedy {
+        running.push(function.call().await);
+    }
+    assert!(modest.is_loaded());
+    assert!(greedy.iter().map(Function::pays).sum::<u64>() > 0);
+    // And who comes then finds room.
+    let third = Function::of("third", &residency, 6);
+    third.call().await;
+    assert_eq!(
+        (third.is_loaded(), third.pays(), modest.is_loaded()),
+        (true, 0, true)
+    );
+}
+
+#[tokio::test]
+async fn who_has_little_pushes_out_what_is_oldest_of_anybody_s() {
+    let residency = Residency::new(81);
+    let first = Function::of("first", &residency, 4);
+    first.call().await;
+    first.used_at(0);
+    let others: [Function; 19] =
+        std::array::from_fn(|app| Function::of(&app.to_string(), &residency, 4));
+    for (function, at) in others.iter().zip(1..) {
+        function.call().await;
+        function.used_at(at);
+    }
+    assert_eq!(loaded(&others), [true; 19]);
+    let last = Function::of("last", &residency, 4);
+    last.call().await;
+    assert!(!first.is_loaded() && last.is_loaded());
+    assert_eq!(last.pays(), 0);
 }
 
 #[tokio::test]
@@ -165,14 +243,14 @@ async fn a_function_that_is_gone_takes_its_code_along() {
     // And is in nobody's way.
     let other = Function::new(&residency, 101);
     other.call().await;
-    residency.make_room();
+    residency.settle();
     assert_eq!(residency.in_memory().functions, 0);
 }
 
 #[tokio::test]
 async fn calls_at_once_share_one_load() {
     let residency = Residency::new(100);
-    let place = Place::<Fake>::new(&residency);
+    let place = Place::<Fake>::new(&residency, "an app");
     let loads = Arc::new(AtomicUsize::new(0));
     let go = Arc::new(Notify::new());
     let load = || {
@@ -235,7 +313,7 @@ async fn a_panic_is_a_failure_like_others() {
 #[test]
 fn a_runtime_that_has_ended_loads_nothing_and_blocks_nobody() {
     let residency = Residency::new(100);
-    let place = Place::<Fake>::new(&residency);
+    let place = Place::<Fake>::new(&residency, "an app");
     let runtime = || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.build().expect("a runtime")
@@ -267,17 +345,21 @@ async fn a_call_that_waited_for_long_does_not_make_code_old() {
 #[test]
 fn code_beyond_the_limit_is_its_app_s_to_pay_for() {
     let residency = Residency::new(10);
-    let budget = MemoryBudget::new(15);
-    let first = residency.charge(10);
-    assert!(matches!(residency.pay_for(10, &budget), Ok(None)));
-    let second = residency.charge(9);
-    let paid = residency.pay_for(9, &budget).expect("there is room");
+    let (app, budget) = (residency.counted.of_app("an app"), MemoryBudget::new(15));
+    let [first, second, third] = [10, 9, 7].map(|bytes| residency.charge(bytes));
+    let admit = |charge| residency.admit(&app, charge, &budget);
+    admit(&first).expect("there is room");
+    assert_eq!(budget.used(), 0);
+    admit(&second).expect("there is memory");
     assert_eq!(budget.used(), 9);
-    let refused = residency.pay_for(7, &budget).expect_err("there is none");
+    let refused = admit(&third).expect_err("there is none");
     assert_eq!(refused.limit_reached(), Some(Limit::NodeMemory));
     assert_eq!(budget.used(), 9);
-    drop(paid);
-    assert_eq!(budget.used(), 0);
+    // Taken in again it counts once.
+    admit(&second).expect("there is memory");
+    assert_eq!(budget.used(), 9);
     drop((first, second));
-    assert!(matches!(residency.pay_for(7, &budget), Ok(None)));
+    assert_eq!((budget.used(), residency.has_paid()), (0, false));
+    admit(&third).expect("there is room");
+    assert_eq!((budget.used(), residency.in_memory().bytes), (0, 7));
 }

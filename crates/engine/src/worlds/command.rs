@@ -62,7 +62,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     let deadline = job.info.deadline;
     let meter = Meter::new(function.limits().cpu);
     let serving = serve(Arc::clone(function), job, Arc::clone(&meter), head);
-    let task = function.spawn(meter, move || deadline, serving);
+    let task = function.spawn(meter, deadline, serving);
     answer(head_receiver, is_head, task, outcome).await
 }
 
@@ -80,7 +80,7 @@ async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: onesh
     };
     let deadline = info.deadline;
     let (writer, mut body) = stdout(function.limits().output, &outcome);
-    let store = new_store(&function, &info, &meter, |builder| {
+    let store = new_store(&function, &code, &info, &meter, |builder| {
         builder
             .wasi
             .stdin(Stdin::new(request.into_body()))

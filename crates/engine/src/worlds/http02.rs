@@ -87,7 +87,12 @@ impl Handler {
                     let Some(handler) = code.http02() else {
                         return;
                     };
-                    if handler.drop_expired() {
+                    let (expired, done) = handler.take_expired();
+                    if !expired.is_empty() {
+                        // What an instance takes goes page by page, and this thread serves.
+                        tokio::task::spawn_blocking(move || drop(expired));
+                    }
+                    if done {
                         return;
                     }
                 }
@@ -95,19 +100,16 @@ impl Handler {
         }
     }
 
-    /// Drops what waited too long; true when nothing is left to look after.
-    fn drop_expired(&self) -> bool {
+    /// Takes out what waited too long, and tells whether nothing is left to look after.
+    fn take_expired(&self) -> (Vec<Idle>, bool) {
         let mut pool = self.pool();
         // The oldest is at the front: instances are taken from the back.
         let expired = pool
             .idle
             .partition_point(|idle| idle.since.elapsed() >= IDLE);
-        let gone: Vec<_> = pool.idle.drain(..expired).collect();
+        let expired = pool.idle.drain(..expired).collect();
         pool.swept = !pool.idle.is_empty();
-        let done = !pool.swept;
-        drop(pool);
-        drop(gone);
-        done
+        (expired, !pool.swept)
     }
 }
 
@@ -129,7 +131,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
         None => Meter::new(function.limits().cpu),
     };
     let serving = serve(Arc::clone(function), job, idle, Arc::clone(&meter), head);
-    let task = function.spawn(meter, move || deadline, serving);
+    let task = function.spawn(meter, deadline, serving);
     answer(head_receiver, is_head, task, outcome).await
 }
 
@@ -144,7 +146,8 @@ async fn serve(
         request,
         info,
         outcome,
-        permit,
+        // Given back when the instance is gone, whose place and memory the next call wants.
+        permit: _permit,
         code,
         ..
     } = job;
@@ -163,7 +166,7 @@ async fn serve(
             ctx.hooks.call = info;
             (store, Some(proxy), served)
         }
-        None => match new_store(&function, &info, &meter, |_| ()) {
+        None => match new_store(&function, &code, &info, &meter, |_| ()) {
             Ok(store) => (store, None, 0),
             Err(problem) => return outcome.fail(problem),
         },
@@ -210,5 +213,4 @@ async fn serve(
         }
         Ok(()) => {}
     }
-    drop(permit);
 }

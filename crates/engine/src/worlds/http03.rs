@@ -24,6 +24,7 @@ use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p3;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
+use crate::admission::Permit;
 use crate::call::Body;
 use crate::cell::{Failure, new_store, problem_of};
 use crate::ctx::{CallInfo, Ctx};
@@ -135,7 +136,7 @@ fn start(
         info,
     );
     let clock = Arc::clone(&instance);
-    let task = function.spawn(meter, move || clock.next_end(), working);
+    let task = function.spawn(meter, clock, working);
     instance.set_abort_handle(task.abort_handle());
     seat
 }
@@ -145,12 +146,14 @@ struct Farewell<'a> {
     handler: &'a Handler,
     instance: &'a Arc<Instance>,
     problem: Option<Problem>,
+    /// Where the places of its requests go.
+    permits: &'a mut Vec<Permit>,
 }
 
 impl Drop for Farewell<'_> {
     fn drop(&mut self) {
         self.handler.open.remove(self.instance);
-        self.instance.end(self.problem.take());
+        self.permits.extend(self.instance.end(self.problem.take()));
     }
 }
 
@@ -165,23 +168,29 @@ async fn work(
     let Some(handler) = code.http03() else {
         return;
     };
-    let mut store = match new_store(&function, &info, &meter, |_| ()) {
-        Ok(store) => store,
-        Err(problem) => {
-            handler.open.remove(&instance);
-            return instance.end(Some(problem));
-        }
-    };
+    // Given back when the instance is gone, whose place and memory the next calls want.
+    let mut permits = Vec::new();
+    let mut store = None;
     // Dropped before the store is: on a panic, or when nobody wants it any more, this
     // is what is told.
     let mut farewell = Farewell {
         handler,
         instance: &instance,
         problem: Some(Problem::host_fault("the host failed during this call")),
+        permits: &mut permits,
     };
+    let store = match new_store(&function, &code, &info, &meter, |_| ()) {
+        Ok(made) => store.insert(made),
+        Err(problem) => {
+            farewell.problem = Some(problem);
+            return;
+        }
+    };
+    // The call whose time was over, if that was the end.
+    let mut late = None;
     let result = {
         let guest = async {
-            let service = handler.pre.instantiate_async(&mut store).await?;
+            let service = handler.pre.instantiate_async(&mut *store).await?;
             store
                 .run_concurrent(async |accessor| serve(accessor, &service, &instance).await)
                 .await?
@@ -195,7 +204,10 @@ async fn work(
             }
             loop {
                 let end = match instance.look_at_clock(Instant::now()) {
-                    Clock::Over => return Poll::Ready(Err(Failure::Wall)),
+                    Clock::Over(call) => {
+                        late = Some(call);
+                        return Poll::Ready(Err(Failure::Wall));
+                    }
                     Clock::Forgotten => return Poll::Ready(Ok(())),
                     Clock::Until(end) => end,
                 };
@@ -211,6 +223,9 @@ async fn work(
         })
         .await
     };
+    if let Some(call) = late {
+        store.data_mut().hooks.call = call;
+    }
     farewell.problem = result
         .err()
         .map(|failure| problem_of(failure, &function, store.data()));
@@ -254,7 +269,10 @@ async fn handle(
     let (request, sent) = accessor.with(|mut store| {
         let ctx = store.data_mut();
         ctx.hooks.call = info;
-        instance.bound(&mut ctx.hooks.call);
+        if instance.bound(&mut ctx.hooks.call) == 1 {
+            // Nobody but this one can be harmed by what comes.
+            ctx.limiter.forget_refusal();
+        }
         let (request, sent) = p3::Request::from_http(&mut ctx.hooks, request);
         let sent: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(sent);
         (request, sent)
@@ -265,7 +283,7 @@ async fn handle(
         Err(code) => Err(format!("{code:?}")),
     };
     instance.answer(id, answer);
-    accessor.with(|mut store| instance.bound(&mut store.data_mut().hooks.call));
+    accessor.with(|mut store| _ = instance.bound(&mut store.data_mut().hooks.call));
     Ok(())
 }
 

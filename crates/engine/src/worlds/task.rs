@@ -38,7 +38,7 @@ pub(crate) async fn call(function: &Arc<Function>, job: Job) -> Result<Response<
     let deadline = job.info.deadline;
     let meter = Meter::new(function.limits().cpu);
     let serving = serve(Arc::clone(function), job, Arc::clone(&meter), head);
-    let task = function.spawn(meter, move || deadline, serving);
+    let task = function.spawn(meter, deadline, serving);
     answer(head_receiver, is_head, task, outcome).await
 }
 
@@ -86,7 +86,7 @@ async fn serve(function: Arc<Function>, job: Job, meter: Arc<Meter>, head: onesh
     } = job;
     let Some(pre) = code.task() else { return };
     let deadline = info.deadline;
-    let mut store = match new_store(&function, &info, &meter, |_| ()) {
+    let mut store = match new_store(&function, &code, &info, &meter, |_| ()) {
         Ok(store) => store,
         Err(problem) => return outcome.fail(problem),
     };

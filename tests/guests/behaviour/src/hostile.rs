@@ -45,6 +45,9 @@ pub enum Hostile {
     FloodHeaders(Count),
     /// `/handles`: makes fields and keeps them, without end.
     Handles,
+    /// `/keep-headers`: makes sets of fields of 100 KiB each and keeps them, until one is refused;
+    /// then says how many there are. (In 0.2 Wasmtime ends the guest instead.)
+    KeepHeaders,
     /// `/never-read`: answers without a look at the request's body.
     NeverRead,
     /// `/never-read-hold`: takes the request's body, reads nothing and sleeps for ever.
@@ -106,6 +109,8 @@ pub enum Hostile {
 }
 
 impl Hostile {
+    /// Bytes of each set of fields that is kept.
+    pub const KEPT: usize = 100 << 10;
     /// Bytes of an answer that is not ended well.
     pub const HALF: u64 = 64 << 10;
 
@@ -134,6 +139,7 @@ impl Hostile {
             "flood-log" => Hostile::FloodLog(count()?),
             "flood-headers" => Hostile::FloodHeaders(count()?),
             "handles" => Hostile::Handles,
+            "keep-headers" => Hostile::KeepHeaders,
             "never-read" => Hostile::NeverRead,
             "never-read-hold" => Hostile::NeverReadHold,
             "never-finish" => Hostile::NeverFinish,

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::io::{self, Write};
 
-use guest_behaviour::Count;
+use guest_behaviour::{Count, Hostile};
 use wasip2::http::types::{Fields, ResponseOutparam};
 
 use crate::answer;
@@ -46,6 +46,19 @@ pub(crate) fn headers(count: Count, out: ResponseOutparam) {
         taken += 1;
     }
     answer::whole(out, 200, headers, format!("{taken} {end}\n").as_bytes());
+}
+
+/// Keeps as many full sets of fields as the host lets it.
+pub(crate) fn keep_headers() -> usize {
+    let value = vec![b'x'; Hostile::KEPT];
+    let mut kept = Vec::new();
+    loop {
+        let headers = Fields::new();
+        if headers.append("kept", &value).is_err() {
+            return kept.len();
+        }
+        kept.push(headers);
+    }
 }
 
 pub(crate) fn random(size: u64) -> ! {

@@ -42,6 +42,10 @@ fn attack_host(request: IncomingRequest, attack: Hostile, out: ResponseOutparam)
         Hostile::FloodLog(count) => floods::log(count, out),
         Hostile::FloodHeaders(count) => floods::headers(count, out),
         Hostile::RandomFlood(size) => floods::random(size),
+        Hostile::KeepHeaders => {
+            let kept = floods::keep_headers();
+            answer::text(out, 200, &format!("{kept}\n"));
+        }
         Hostile::Handles => loop {
             mem::forget(Fields::new());
         },

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use guest_behaviour::Count;
+use guest_behaviour::{Count, Hostile};
 use wasip3::cli::types::ErrorCode as OutputError;
 use wasip3::cli::{stderr, stdout};
 use wasip3::clocks::monotonic_clock;
@@ -61,6 +61,19 @@ pub(crate) fn headers(count: Count) -> Result<Response, ErrorCode> {
         taken += 1;
     }
     answer::whole(200, headers, format!("{taken} {end}\n").into_bytes())
+}
+
+/// Keeps as many full sets of fields as the host lets it.
+pub(crate) fn keep_headers() -> usize {
+    let value = vec![b'x'; Hostile::KEPT];
+    let mut kept = Vec::new();
+    loop {
+        let headers = Fields::new();
+        if headers.append("kept", &value).is_err() {
+            return kept.len();
+        }
+        kept.push(headers);
+    }
 }
 
 pub(crate) fn random(size: u64) -> ! {

@@ -40,6 +40,10 @@ async fn attack_host(request: Request, attack: Hostile) -> Result<Response, Erro
         Hostile::FloodHeaders(count) => floods::headers(count),
         Hostile::RandomFlood(size) => floods::random(size),
         Hostile::PollFlood => floods::waits().await,
+        Hostile::KeepHeaders => {
+            let kept = floods::keep_headers();
+            answer::text(200, &format!("{kept}\n"))
+        }
         Hostile::Handles => loop {
             mem::forget(Fields::new());
         },

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::admission::Permit;
+use crate::background::Deadline;
 use crate::call::Body;
 use crate::cell::wall_problem;
 use crate::ctx::CallInfo;
@@ -32,11 +33,11 @@ pub(super) struct Accepted {
 /// its caller has all of the answer, or is gone.
 struct Live {
     id: u32,
-    deadline: Instant,
-    wall: Duration,
-    depth: u8,
+    info: CallInfo,
     /// Until the guest has answered.
     head: Option<oneshot::Sender<Head>>,
+    /// Its caller went before that.
+    is_abandoned: bool,
     outcome: Weak<Outcome>,
     permit: Permit,
 }
@@ -60,6 +61,11 @@ struct State {
 }
 
 impl State {
+    /// When the time of the first of all requests is over.
+    fn next_end(&self) -> Option<Instant> {
+        self.live.iter().map(|live| live.info.deadline).min()
+    }
+
     fn is_waiting(&self) -> bool {
         !self.closed && self.live.is_empty() && self.inbox.is_empty()
     }
@@ -80,6 +86,8 @@ pub(super) struct Instance {
     abort: OnceLock<AbortHandle>,
     state: Mutex<State>,
     arrived: Notify,
+    /// A request came whose time is over before that of all others.
+    nearer: Notify,
 }
 
 /// A request that the instance is to serve, with the number it is answered by.
@@ -100,12 +108,12 @@ pub(super) enum Offered {
 }
 
 /// What the clock says to an instance.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Clock {
     /// Look again then.
     Until(Instant),
-    /// A request's time is over, and the guest has not answered it.
-    Over,
+    /// This request's time is over, and the guest has not answered it.
+    Over(CallInfo),
     /// All that still runs is what nobody waits for, and its time is over.
     Forgotten,
 }
@@ -125,10 +133,14 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.instance.state();
-        // One that the guest has not answered yet keeps its place until then.
-        let done = |live: &Live| live.id == self.id && live.is_answered();
-        if let Some(index) = state.live.iter().position(done) {
+        let Some(index) = state.live.iter().position(|live| live.id == self.id) else {
+            return;
+        };
+        if state.live[index].is_answered() {
             state.remove(index, self.instance.reuse);
+        } else {
+            // The guest works on it: it keeps its place until it is answered.
+            state.live[index].is_abandoned = true;
         }
     }
 }
@@ -149,6 +161,7 @@ impl Instance {
                 permit: None,
             }),
             arrived: Notify::new(),
+            nearer: Notify::new(),
         });
         let seat = instance.take(&mut instance.state(), first);
         (instance, seat)
@@ -192,13 +205,15 @@ impl Instance {
         state.taken += 1;
         state.closed |= state.taken >= self.reuse.requests;
         state.latest = state.latest.max(info.deadline);
+        if state.next_end().is_some_and(|end| info.deadline < end) {
+            self.nearer.notify_one();
+        }
         let id = state.taken;
         state.live.push(Live {
             id,
-            deadline: info.deadline,
-            wall: info.wall,
-            depth: info.depth,
+            info: info.clone(),
             head: Some(head),
+            is_abandoned: false,
             outcome,
             permit,
         });
@@ -261,15 +276,18 @@ impl Instance {
     }
 
     /// What holds for calls that the guest makes: a store does not tell which of its
-    /// requests makes one, so the nearest deadline and the greatest depth hold.
-    pub(super) fn bound(&self, call: &mut CallInfo) {
+    /// requests makes one, so the nearest deadline and the greatest depth hold. Gives how many
+    /// requests there are.
+    pub(super) fn bound(&self, call: &mut CallInfo) -> usize {
         let state = self.state();
-        if let Some(deadline) = state.live.iter().map(|live| live.deadline).min() {
+        let live = || state.live.iter().map(|live| &live.info);
+        if let Some(deadline) = live().map(|info| info.deadline).min() {
             call.deadline = deadline;
         }
-        if let Some(depth) = state.live.iter().map(|live| live.depth).max() {
+        if let Some(depth) = live().map(|info| info.depth).max() {
             call.depth = depth;
         }
+        state.live.len()
     }
 
     /// Sends a request's answer to its caller.
@@ -279,8 +297,7 @@ impl Instance {
             return;
         };
         let head = state.live[index].head.take();
-        if state.live[index].outcome.strong_count() == 0 {
-            // Its caller is gone.
+        if state.live[index].is_abandoned {
             state.remove(index, self.reuse);
         }
         drop(state);
@@ -288,13 +305,6 @@ impl Instance {
             // Nobody may be there any more to take it.
             let _ = head.send(answer);
         }
-    }
-
-    /// When the next request's time is over, or all that there is.
-    pub(super) fn next_end(&self) -> Instant {
-        let state = self.state();
-        let ends = state.live.iter().map(|live| live.deadline);
-        ends.min().unwrap_or(state.latest)
     }
 
     /// What the clock says. A caller that takes its answer too slowly loses it: that
@@ -305,15 +315,16 @@ impl Instance {
         while let Some(index) = state
             .live
             .iter()
-            .position(|live| live.is_answered() && live.deadline <= now)
+            .position(|live| live.is_answered() && live.info.deadline <= now)
         {
             let live = &state.live[index];
-            late.push((live.outcome.clone(), live.wall));
+            late.push((live.outcome.clone(), live.info.wall));
             state.remove(index, self.reuse);
         }
-        let clock = match state.live.iter().map(|live| live.deadline).min() {
-            Some(end) if end <= now => Clock::Over,
-            Some(end) => Clock::Until(end),
+        let first = state.live.iter().min_by_key(|live| live.info.deadline);
+        let clock = match first.map(|live| &live.info) {
+            Some(info) if info.deadline <= now => Clock::Over(info.clone()),
+            Some(info) => Clock::Until(info.deadline),
             None if state.latest <= now => {
                 state.closed = true;
                 Clock::Forgotten
@@ -329,26 +340,42 @@ impl Instance {
         clock
     }
 
-    /// The instance ended, in a problem or well: its callers hear of it.
-    pub(super) fn end(&self, problem: Option<Problem>) {
+    /// The instance ended, in a problem or well: its callers hear of it. Gives the places that
+    /// they had.
+    pub(super) fn end(&self, problem: Option<Problem>) -> Vec<Permit> {
         let mut state = self.state();
         state.closed = true;
         state.inbox.clear();
-        state.permit = None;
+        let mut permits: Vec<_> = state.permit.take().into_iter().collect();
         let live = std::mem::take(&mut state.live);
         drop(state);
-        let Some(mut problem) = problem else { return };
-        let live: Vec<_> = live
-            .into_iter()
-            .filter_map(|live| Some((live.outcome.upgrade()?, live.head)))
-            .collect();
-        if live.len() > 1 {
-            problem = problem.shared();
+        let mut told = Vec::with_capacity(live.len());
+        for live in live {
+            permits.push(live.permit);
+            told.extend(live.outcome.upgrade().map(|outcome| (outcome, live.head)));
         }
-        // The problem first: a caller whose head is dropped looks for it.
-        for (outcome, _head) in &live {
-            outcome.fail(problem.clone());
+        if let Some(mut problem) = problem {
+            if told.len() > 1 {
+                problem = problem.shared();
+            }
+            // The problem first: a caller whose head is dropped looks for it.
+            for (outcome, _head) in &told {
+                outcome.fail(problem.clone());
+            }
         }
+        permits
+    }
+}
+
+impl Deadline for Arc<Instance> {
+    /// When the next request's time is over, or all that there is.
+    fn next(&self) -> Instant {
+        let state = self.state();
+        state.next_end().unwrap_or(state.latest)
+    }
+
+    async fn nearer(&self) {
+        self.nearer.notified().await;
     }
 }
 
