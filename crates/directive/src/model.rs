@@ -376,7 +376,8 @@ pub struct Rules {
     /// Whether answers are compressed for clients that take it: by default files are, and what
     /// functions answer is not.
     pub compress: bool,
-    /// `Cache-Control` of a file's answers; [`DEFAULT_CACHE_CONTROL`] without.
+    /// `Cache-Control` of a file's answers, [`DEFAULT_CACHE_CONTROL`] without; or of a function's
+    /// that say none themselves and are of the statuses 2xx and 304.
     pub cache_control: Option<String>,
 }
 

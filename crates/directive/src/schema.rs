@@ -335,7 +335,8 @@ fn route() -> Value {
             { "required": ["static"] },
             { "required": ["redirect"] }
         ],
-        "dependentRequired": { "command": ["function"], "limits": ["function"], "cacheControl": ["static"] },
+        "dependentRequired": { "command": ["function"], "limits": ["function"] },
+        "dependentSchemas": { "cacheControl": { "not": { "required": ["redirect"] } } },
         "properties": {
             "path": {
                 "type": "string",
@@ -368,7 +369,7 @@ fn route() -> Value {
                 "type": "string",
                 "minLength": 1,
                 "maxLength": bounds::HEADER_VALUE,
-                "description": "Cache-Control of files; no-cache by default."
+                "description": "Cache-Control of files, no-cache by default, and of answers of functions that say none."
             }
         }
     })

@@ -72,12 +72,9 @@ pub(super) fn rules(
         rules.compress = flag(decoder, &at).unwrap_or(rules.compress);
     }
     if let Some(at) = fields.take("cacheControl") {
-        if target.is_some() && !is_static {
-            needless(
-                decoder,
-                &at,
-                "`cacheControl` is for files: functions say it themselves, or `headers` does",
-            );
+        if matches!(target, Some(RouteTarget::Redirect(_))) {
+            let why = "`cacheControl` is for files and functions: of a redirect `headers` says it";
+            needless(decoder, &at, why);
         }
         rules.cache_control = decoder.parsed(&at, header_value);
     }

@@ -24,7 +24,8 @@ fn what_is_said_is_what_is_meant() {
         "- { path: /a, function: f, cors: { origins: ['https://a.example', 'http://localhost:3000'], headers: [X-Token], expose: [X-Total], credentials: true, maxAge: 1h }, headers: { set: { X-Frame-Options: DENY }, remove: [Server] }, limits: { body: 1Ki, wall: 2s }, compress: true }\n\
          - { path: /b, function: f, cors: { origins: ['*'] } }\n\
          - { path: /c, static: c, cacheControl: 'public, max-age=60' }\n\
-         - { path: /d, static: d, compress: false }",
+         - { path: /d, static: d, compress: false }\n\
+         - { path: /e, function: f, cacheControl: no-store }",
     );
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let (_, all) = &found[0];
@@ -70,6 +71,7 @@ fn what_is_said_is_what_is_meant() {
         Some("public, max-age=60")
     );
     assert!(found[2].1.compress && !found[3].1.compress);
+    assert_eq!(found[4].1.cache_control.as_deref(), Some("no-store"));
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn places_to_go_to() {
               `limits` are for functions
                 remove `limits`
             error 27:92 |no-store| spec.routes[17].cacheControl
-              `cacheControl` is for files: functions say it themselves, or `headers` does
+              `cacheControl` is for files and functions: of a redirect `headers` says it
                 remove `cacheControl`
             error 28:7 |{ path: /s, redirect: { to: /t }, function: f }| spec.routes[18]
               a route must have one of `function`, `static` and `redirect`, this one has several
@@ -353,7 +355,7 @@ fn limits_and_the_rest() {
              - { path: /c, function: f, limits: { memory: 1Mi } }\n\
              - { path: /d, function: f, limits: { body: 1x, wall: 5 } }\n\
              - { path: /e, static: e, limits: { body: 1 } }\n\
-             - { path: /f, function: f, cacheControl: no-store }\n\
+             - { path: /f, function: f, cacheControl: '' }\n\
              - { path: /g, static: g, cacheControl: \"a\\nb\" }\n\
              - { path: /h, function: f, compress: gzip }",
         ),
@@ -376,9 +378,9 @@ fn limits_and_the_rest() {
             error 14:30 |limits| spec.routes[4].limits
               `limits` are for functions
                 remove `limits`
-            error 15:46 |no-store| spec.routes[5].cacheControl
-              `cacheControl` is for files: functions say it themselves, or `headers` does
-                remove `cacheControl`
+            error 15:46 |''| spec.routes[5].cacheControl
+              `` cannot stand in a header field
+                a value has visible ASCII characters, with spaces between them at most
             error 16:44 |"a\nb"| spec.routes[6].cacheControl
               `a\nb` cannot stand in a header field
                 a value has visible ASCII characters, with spaces between them at most
