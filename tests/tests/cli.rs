@@ -207,12 +207,14 @@ fn check_tells_everything_at_once() {
     - { path: /needy, function: needy }
     - { path: /unbuilt, function: unbuilt }
     - { path: \"/elsewhere/{*rest}\", static: elsewhere }
+    - { path: \"/all/{*rest}\", static: all }
 ",
     );
     app.write("corrupt.module", hostile::not_wasm());
     app.write("unbuilt/Cargo.toml", "[package]\nname = \"unbuilt\"\n");
     let elsewhere = tempfile::tempdir().unwrap();
     symlink(elsewhere.path(), app.path().join("elsewhere")).unwrap();
+    symlink(".", app.path().join("all")).unwrap();
 
     let (said, good) = check_json(app.path());
     assert!(!good);
@@ -225,6 +227,7 @@ fn check_tells_everything_at_once() {
             ("spec.functions.needy.source", "error"),
             ("spec.functions.unused", "warning"),
             ("spec.routes[5].static", "error"),
+            ("spec.routes[6].static", "error"),
         ],
         "{said}"
     );
@@ -241,6 +244,7 @@ fn check_tells_everything_at_once() {
         "the function `corrupt` cannot be run: `corrupt.module` is not WebAssembly: it begins with `#!/b`",
         "there is no file `gone.module`",
         "a symbolic link leads from `elsewhere` out of the app's folder",
+        "the folder `all` holds the Directive",
         "imports of `unbuilt`",
     ] {
         assert!(said.contains(part), "no `{part}` in:\n{said}");
