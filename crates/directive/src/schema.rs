@@ -320,7 +320,7 @@ fn cors() -> Value {
             "headers": header_names("Fields that they may send beside the safelisted ones."),
             "expose": header_names("Fields that they may read beside the safelisted ones."),
             "credentials": { "type": "boolean", "description": "Whether they may send cookies; false by default." },
-            "maxAge": { "$ref": "#/$defs/duration", "description": "How long browsers may remember this; 10m by default." }
+            "maxAge": { "$ref": "#/$defs/duration", "description": "How long browsers may remember this, in whole seconds; 0s to 24h, 10m by default." }
         }
     })
 }

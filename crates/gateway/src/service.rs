@@ -122,6 +122,9 @@ async fn answer(
                 depth: 0,
             };
             let mut response = dispatch(&link, call, inbound).await?;
+            if exchange.rules().is_some_and(|rules| rules.cors.is_some()) {
+                cors::strip(response.headers_mut());
+            }
             mark_lifetime(exchange, &mut response);
             response
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grants::twice;
-use super::quantity::{duration, size};
+use super::quantity::{duration, seconds, size};
 use super::{At, Decoder, Fields, fields};
 use crate::diagnostic::{Invalid, quote};
 use crate::http_rule::HttpRule;
@@ -113,7 +113,9 @@ fn cors(decoder: &mut Decoder<'_>, at: &At<'_>) -> Option<Cors> {
             Some("name the origins, or remove `credentials`".to_owned()),
         );
     }
-    let max_age = fields.take("maxAge").and_then(|at| duration(decoder, &at));
+    let max_age = fields
+        .take("maxAge")
+        .and_then(|at| seconds(decoder, &at, bounds::MAX_AGE));
     Some(Cors {
         origins: origins?,
         headers,

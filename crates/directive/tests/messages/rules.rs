@@ -25,7 +25,9 @@ fn what_is_said_is_what_is_meant() {
          - { path: /b, function: f, cors: { origins: ['*'] } }\n\
          - { path: /c, static: c, cacheControl: 'public, max-age=60' }\n\
          - { path: /d, static: d, compress: false }\n\
-         - { path: /e, function: f, cacheControl: no-store }",
+         - { path: /e, function: f, cacheControl: no-store }\n\
+         - { path: /f, function: f, cors: { origins: ['*'], maxAge: 0s } }\n\
+         - { path: /g, function: f, cors: { origins: ['*'], maxAge: 24h } }",
     );
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let (_, all) = &found[0];
@@ -72,6 +74,10 @@ fn what_is_said_is_what_is_meant() {
     );
     assert!(found[2].1.compress && !found[3].1.compress);
     assert_eq!(found[4].1.cache_control.as_deref(), Some("no-store"));
+    for (index, seconds) in [(5, 0), (6, 24 * 3600)] {
+        let cors = found[index].1.cors.as_ref().unwrap();
+        assert_eq!(cors.max_age, Duration::from_secs(seconds));
+    }
 }
 
 #[test]
@@ -227,7 +233,9 @@ fn pages_of_other_origins() {
              - { path: /i, function: f, cors: { origins: ['https://a.example'], headers: ['*'], expose: [a b, X, x] } }\n\
              - { path: /j, function: f, cors: { origins: ['https://a.example'], maxAge: 25h } }\n\
              - { path: /k, function: f, cors: { origin: ['https://a.example'] } }\n\
-             - { path: /l, function: f, cors: true }",
+             - { path: /l, function: f, cors: true }\n\
+             - { path: /m, function: f, cors: { origins: ['https://a.example'], maxAge: 500ms } }\n\
+             - { path: /n, function: f, cors: { origins: ['https://a.example'], maxAge: 3600 } }",
         ),
         expect![[r#"
             error 10:32 |cors| spec.routes[0].cors.origins
@@ -264,7 +272,7 @@ fn pages_of_other_origins() {
               `x` is in the list twice
                 remove one of them
             error 19:80 |25h| spec.routes[9].cors.maxAge
-              `maxAge` must be from `1ms` to `24h`, found `25h`
+              `maxAge` must be from `0s` to `24h`, found `25h`
             error 20:32 |cors| spec.routes[10].cors.origins
               `spec.routes[10].cors` lacks the field `origins`
             error 20:40 |origin| spec.routes[10].cors.origin
@@ -272,6 +280,12 @@ fn pages_of_other_origins() {
                 did you mean `origins`?
             error 21:38 |true| spec.routes[11].cors
               `cors` must be a mapping, found the boolean `true`
+            error 22:80 |500ms| spec.routes[12].cors.maxAge
+              `maxAge` is told to browsers in whole seconds, found `500ms`
+                write `1s`, for example; with `0s` they remember nothing
+            error 23:80 |3600| spec.routes[13].cors.maxAge
+              `3600` is not a duration
+                did you mean `1h`? the units are `ms`, `s`, `m` and `h`
         "#]],
     );
 }

@@ -61,6 +61,7 @@ async fn careless(call: strand_engine::Call) -> crate::support::Answered {
     for (name, value) in [
         ("access-control-allow-origin", "*"),
         ("access-control-allow-credentials", "true"),
+        ("access-control-allow-methods", "*"),
         ("server", "guest"),
         ("x-frame-options", "ALLOWALL"),
     ] {
@@ -139,6 +140,7 @@ async fn a_route_says_which_pages_may_use_it() {
             let told = answer.header("access-control-allow-credentials");
             assert_eq!(told, allowed.then_some("true"), "{method} {origin}");
             assert_eq!(answer.header("vary"), Some("origin"));
+            assert_eq!(answer.header("access-control-allow-methods"), None);
         }
     }
 }
