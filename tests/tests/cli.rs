@@ -295,6 +295,40 @@ fn up_tells_ceilings_and_broken_files_at_once() {
     }
 }
 
+#[test]
+fn a_weight_of_an_app_that_is_not_there_is_told() {
+    let app = TestApp::new(
+        "
+  functions: { hello: { source: { file: hello-http02.wasm } } }
+  routes: [{ path: /, function: hello }]
+",
+    );
+    let state = tempfile::tempdir().unwrap();
+    for (name, told) in [
+        (
+            "tset",
+            "node.toml: `tset` under `[weights]`: there is no app `tset`; did you mean `test`? (there is test); correct the name, or remove the line",
+        ),
+        ("other", "there is no app `other` (there is test)"),
+    ] {
+        let config = app.write("node.toml", format!("[weights]\ntest = 50\n{name} = 200\n"));
+        let args = ["--config", config.to_str().unwrap()];
+        let said = Server::try_start(app.path(), state.path(), &args, &[])
+            .err()
+            .expect("it must not start");
+        assert!(said.contains(told), "no `{told}` in:\n{said}");
+    }
+    // Of a single function that is called once the node's other apps are not known.
+    let output = Command::new(binary())
+        .args(["run", "--no-build", "--config", "node.toml", "--state"])
+        .arg(state.path())
+        .args([".", "hello"])
+        .current_dir(app.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
 /// Bindings and back ends are looked at before the long step. This app's crate does not build,
 /// so that whoever builds first ends in another error.
 #[test]
