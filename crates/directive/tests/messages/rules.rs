@@ -7,7 +7,7 @@ use strand_directive::{
     Cors, HeaderRules, Origins, Redirect, RouteLimits, RouteTarget, Rules, parse,
 };
 
-use crate::{check, routes};
+use crate::{app, check, routes};
 
 /// The rules and targets of routes that are right.
 #[track_caller]
@@ -375,11 +375,11 @@ fn limits_and_the_rest() {
         ),
         expect![[r#"
             error 10:48 |9Mi| spec.routes[0].limits.body
-              `body` is above the limit of the route's function
-                a route can only lower it: raise the function's
+              `body` is above `8Mi`, the limit of `f` (its default)
+                raise `spec.functions.f.limits.body`, or lower this: a route can only lower what its function has
             error 10:59 |61s| spec.routes[0].limits.wall
-              `wall` is above the limit of the route's function
-                a route can only lower it: raise the function's
+              `wall` is above `1m`, the limit of `f` (its default)
+                raise `spec.functions.f.limits.wall`, or lower this: a route can only lower what its function has
             error 12:42 |memory| spec.routes[2].limits.memory
               unknown field `memory` in `spec.routes[2].limits`
                 the fields here are `body` and `wall`
@@ -400,6 +400,27 @@ fn limits_and_the_rest() {
                 a value has visible ASCII characters, with spaces between them at most
             error 17:42 |gzip| spec.routes[7].compress
               `compress` must be `true` or `false`, found the text `gzip`
+        "#]],
+    );
+}
+
+/// The functions stand behind the routes, as they may; one has its limits from an alias.
+#[test]
+fn limits_above_what_the_function_says() {
+    check(
+        &app(
+            "routes:\n  - { path: /a, function: f, limits: { body: 17Ki, wall: 61s } }\n  - { path: /b, function: g, limits: { body: 17Ki, wall: 6s } }\nfunctions:\n  f: { source: { file: f.wasm }, limits: &small { body: 16Ki } }\n  g: { source: { file: g.wasm }, limits: *small }",
+        ),
+        expect![[r#"
+            error 7:48 |17Ki| spec.routes[0].limits.body
+              `body` is above `16Ki`, the limit of `f`
+                raise `spec.functions.f.limits.body`, or lower this: a route can only lower what its function has
+            error 7:60 |61s| spec.routes[0].limits.wall
+              `wall` is above `1m`, the limit of `f` (its default)
+                raise `spec.functions.f.limits.wall`, or lower this: a route can only lower what its function has
+            error 8:48 |17Ki| spec.routes[1].limits.body
+              `body` is above `16Ki`, the limit of `g`
+                raise `spec.functions.g.limits.body`, or lower this: a route can only lower what its function has
         "#]],
     );
 }
