@@ -112,6 +112,8 @@ impl Node {
     /// when they change.
     #[must_use]
     pub fn over_tls(mut self, certificates: Arc<Certificates>) -> Self {
+        let watched = Arc::clone(&certificates);
+        self.metrics.watch_certificates(move || watched.ends());
         self.certificates = Some(certificates);
         self
     }
