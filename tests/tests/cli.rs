@@ -515,6 +515,76 @@ fn check_says_what_it_could_not_check() {
 }
 
 #[test]
+fn check_and_build_go_through_several_apps() {
+    let odd = TestApp::new(
+        "
+  functions:
+    hello: { source: { file: hello-http02.wasm }, grants: { http: [ \"https://example.org\" ] } }
+  routes:
+    - { path: /, function: hello }
+",
+    );
+    let wrong = TestApp::new(
+        "
+  functions:
+    gone: { source: { file: gone.module } }
+    broken: { source: { cargo: broken } }
+  routes:
+    - { path: /gone, function: gone }
+    - { path: /broken, function: broken }
+",
+    );
+    wrong.write("broken/Cargo.toml", "no manifest");
+    let unbuildable = TestApp::new(
+        "
+  functions: { broken: { source: { cargo: broken } } }
+  routes: [{ path: /, function: broken }]
+",
+    );
+    unbuildable.write("broken/Cargo.toml", "no manifest");
+    let none = tempfile::tempdir().unwrap();
+    let go = |verb: &[&str], dirs: &[&Path]| {
+        let mut strand = Command::new(binary());
+        strand.args(verb).args(dirs).output().unwrap()
+    };
+    for verb in ["check", "build"] {
+        // The last one is come to, whatever is wrong with those before it.
+        let output = go(&[verb], &[none.path(), wrong.path(), odd.path()]);
+        assert_eq!(output.status.code(), Some(1), "{verb}");
+        let said = text(&output.stderr);
+        for dir in [none.path(), wrong.path(), odd.path()] {
+            let file = dir.join("directive.yaml").display().to_string();
+            assert!(said.contains(&file), "{verb}: no {file} in:\n{said}");
+        }
+        let output = go(&[verb], &[odd.path(), odd.path()]);
+        assert!(output.status.success(), "{verb}: {}", text(&output.stderr));
+    }
+    let output = go(&["build"], &[unbuildable.path(), odd.path()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    let dir = unbuildable.path().display();
+    assert!(
+        said.contains(&format!("error: the app in {dir} cannot be built: ")),
+        "{said}"
+    );
+    assert!(said.contains("warning: the function `hello`"), "{said}");
+
+    let dirs = [none.path(), wrong.path(), odd.path()];
+    let output = go(&["check", "--json"], &dirs);
+    assert_eq!(output.status.code(), Some(1));
+    let said = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let said: Vec<Value> = said.map(Result::unwrap).collect();
+    let named: Vec<&str> = said.iter().map(|it| it["dir"].as_str().unwrap()).collect();
+    assert_eq!(named, dirs.map(|dir| dir.to_str().unwrap()));
+    assert_eq!(fields(&said[0]), [("", "error")]);
+    assert_eq!(said[1]["unchecked"], json!(["broken"]));
+    assert_eq!(
+        fields(&said[2]),
+        [("spec.functions.hello.grants.http", "warning")]
+    );
+}
+
+#[test]
 fn the_schema_is_json_and_completions_are_there() {
     let output = run(["schema"]);
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -164,13 +164,13 @@ fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
 /// time goes by with waiting for the disk.
 fn read_each(args: &UpArgs) -> Vec<Result<AppDir>> {
     let read = |dir: &PathBuf| super::read_app(dir, &args.node);
-    let share = args.dirs.len().div_ceil(READERS);
+    let dirs = &args.apps.dirs;
+    let share = dirs.len().div_ceil(READERS);
     if share <= 1 {
-        return args.dirs.iter().map(read).collect();
+        return dirs.iter().map(read).collect();
     }
     thread::scope(|scope| {
-        let readers: Vec<_> = args
-            .dirs
+        let readers: Vec<_> = dirs
             .chunks(share)
             .map(|dirs| scope.spawn(move || dirs.iter().map(read).collect::<Vec<_>>()))
             .collect();
