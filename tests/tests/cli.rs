@@ -207,12 +207,14 @@ fn check_tells_everything_at_once() {
     - { path: /needy, function: needy }
     - { path: /unbuilt, function: unbuilt }
     - { path: \"/elsewhere/{*rest}\", static: elsewhere }
+    - { path: \"/all/{*rest}\", static: all }
 ",
     );
     app.write("corrupt.module", hostile::not_wasm());
     app.write("unbuilt/Cargo.toml", "[package]\nname = \"unbuilt\"\n");
     let elsewhere = tempfile::tempdir().unwrap();
     symlink(elsewhere.path(), app.path().join("elsewhere")).unwrap();
+    symlink(".", app.path().join("all")).unwrap();
 
     let (said, good) = check_json(app.path());
     assert!(!good);
@@ -225,6 +227,7 @@ fn check_tells_everything_at_once() {
             ("spec.functions.needy.source", "error"),
             ("spec.functions.unused", "warning"),
             ("spec.routes[5].static", "error"),
+            ("spec.routes[6].static", "error"),
         ],
         "{said}"
     );
@@ -241,6 +244,7 @@ fn check_tells_everything_at_once() {
         "the function `corrupt` cannot be run: `corrupt.module` is not WebAssembly: it begins with `#!/b`",
         "there is no file `gone.module`",
         "a symbolic link leads from `elsewhere` out of the app's folder",
+        "the folder `all` holds the Directive",
         "imports of `unbuilt`",
     ] {
         assert!(said.contains(part), "no `{part}` in:\n{said}");
@@ -289,6 +293,40 @@ fn up_tells_ceilings_and_broken_files_at_once() {
     ] {
         assert!(said.contains(part), "no `{part}` in:\n{said}");
     }
+}
+
+#[test]
+fn a_weight_of_an_app_that_is_not_there_is_told() {
+    let app = TestApp::new(
+        "
+  functions: { hello: { source: { file: hello-http02.wasm } } }
+  routes: [{ path: /, function: hello }]
+",
+    );
+    let state = tempfile::tempdir().unwrap();
+    for (name, told) in [
+        (
+            "tset",
+            "node.toml: `tset` under `[weights]`: there is no app `tset`; did you mean `test`? (there is test); correct the name, or remove the line",
+        ),
+        ("other", "there is no app `other` (there is test)"),
+    ] {
+        let config = app.write("node.toml", format!("[weights]\ntest = 50\n{name} = 200\n"));
+        let args = ["--config", config.to_str().unwrap()];
+        let said = Server::try_start(app.path(), state.path(), &args, &[])
+            .err()
+            .expect("it must not start");
+        assert!(said.contains(told), "no `{told}` in:\n{said}");
+    }
+    // Of a single function that is called once the node's other apps are not known.
+    let output = Command::new(binary())
+        .args(["run", "--no-build", "--config", "node.toml", "--state"])
+        .arg(state.path())
+        .args([".", "hello"])
+        .current_dir(app.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 /// Bindings and back ends are looked at before the long step. This app's crate does not build,
@@ -474,6 +512,76 @@ fn check_says_what_it_could_not_check() {
     let said = text(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("imports of `unbuilt`"), "{said}");
+}
+
+#[test]
+fn check_and_build_go_through_several_apps() {
+    let odd = TestApp::new(
+        "
+  functions:
+    hello: { source: { file: hello-http02.wasm }, grants: { http: [ \"https://example.org\" ] } }
+  routes:
+    - { path: /, function: hello }
+",
+    );
+    let wrong = TestApp::new(
+        "
+  functions:
+    gone: { source: { file: gone.module } }
+    broken: { source: { cargo: broken } }
+  routes:
+    - { path: /gone, function: gone }
+    - { path: /broken, function: broken }
+",
+    );
+    wrong.write("broken/Cargo.toml", "no manifest");
+    let unbuildable = TestApp::new(
+        "
+  functions: { broken: { source: { cargo: broken } } }
+  routes: [{ path: /, function: broken }]
+",
+    );
+    unbuildable.write("broken/Cargo.toml", "no manifest");
+    let none = tempfile::tempdir().unwrap();
+    let go = |verb: &[&str], dirs: &[&Path]| {
+        let mut strand = Command::new(binary());
+        strand.args(verb).args(dirs).output().unwrap()
+    };
+    for verb in ["check", "build"] {
+        // The last one is come to, whatever is wrong with those before it.
+        let output = go(&[verb], &[none.path(), wrong.path(), odd.path()]);
+        assert_eq!(output.status.code(), Some(1), "{verb}");
+        let said = text(&output.stderr);
+        for dir in [none.path(), wrong.path(), odd.path()] {
+            let file = dir.join("directive.yaml").display().to_string();
+            assert!(said.contains(&file), "{verb}: no {file} in:\n{said}");
+        }
+        let output = go(&[verb], &[odd.path(), odd.path()]);
+        assert!(output.status.success(), "{verb}: {}", text(&output.stderr));
+    }
+    let output = go(&["build"], &[unbuildable.path(), odd.path()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    let dir = unbuildable.path().display();
+    assert!(
+        said.contains(&format!("error: the app in {dir} cannot be built: ")),
+        "{said}"
+    );
+    assert!(said.contains("warning: the function `hello`"), "{said}");
+
+    let dirs = [none.path(), wrong.path(), odd.path()];
+    let output = go(&["check", "--json"], &dirs);
+    assert_eq!(output.status.code(), Some(1));
+    let said = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let said: Vec<Value> = said.map(Result::unwrap).collect();
+    let named: Vec<&str> = said.iter().map(|it| it["dir"].as_str().unwrap()).collect();
+    assert_eq!(named, dirs.map(|dir| dir.to_str().unwrap()));
+    assert_eq!(fields(&said[0]), [("", "error")]);
+    assert_eq!(said[1]["unchecked"], json!(["broken"]));
+    assert_eq!(
+        fields(&said[2]),
+        [("spec.functions.hello.grants.http", "warning")]
+    );
 }
 
 #[test]

@@ -239,6 +239,9 @@ async fn each_name_has_its_certificate() {
         let response = client.get(url(&server, name, "/")).send().await.unwrap();
         assert_eq!(response.status(), 200, "{name}");
     }
+    // Both end with the year 4095.
+    let name = "strand_tls_certificate_expiry_timestamp_seconds";
+    assert_eq!(server.metric(name).await, 2.0 * 67_090_118_400.0);
 }
 
 #[test]

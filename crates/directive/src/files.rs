@@ -15,16 +15,22 @@ pub enum FileKind {
     Folder,
 }
 
+/// What to do about a folder with the Directive in it.
+const APART: &str =
+    "put what is public into a folder of its own, for example `./public`, and name that";
+
 /// What to do about a file elsewhere.
 const INSIDE: &str = "copy what it leads to into the app's folder; links are followed that are relative and stay in it";
 
 /// Checks that the files of the app are there: sources, static files and folders for
 /// development.
 ///
-/// `exists` and `leads_out` get paths as the model has them (relative to the app's folder, without
-/// `./`). `exists` follows symbolic links; `leads_out` tells of a path that is there whether a link
+/// The others get paths as the model has them (relative to the app's folder, without `./`).
+/// `exists` follows symbolic links. `leads_out` tells of a path that is there whether a link
 /// on the way leads out of the folder, where nothing of an app may be: the gateway never follows
-/// one, and a component is not read through one.
+/// one, and a component is not read through one. `holds_directive` tells of one whether it is, or
+/// leads to, the Directive's own file or a folder with that in it: who serves it gives `config` and
+/// `env` away.
 ///
 /// A folder for development may be missing if a function may write to it, because the node makes
 /// it then; a missing one that is only read is an error of the field
@@ -34,6 +40,7 @@ pub fn check_files(
     directive: &Directive,
     exists: &dyn Fn(&str) -> FileKind,
     leads_out: &dyn Fn(&str) -> bool,
+    holds_directive: &dyn Fn(&str) -> bool,
 ) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut error = |field: String, message: String, help: &str| {
@@ -126,10 +133,25 @@ pub fn check_files(
                 "a symbolic link leads from `{path}` out of the app's folder, so that it is never served"
             )
         };
+        let given_away = |what: &str| {
+            format!(
+                "{what}, so that `{route}` gives it to everybody, with what stands in `config` and `env`"
+            )
+        };
         match (exists(path), Captures::of(route).rest) {
             (FileKind::Folder | FileKind::File, _) if leads_out(path) => {
                 error(field, outside(path), INSIDE);
             }
+            (FileKind::Folder, true) if holds_directive(path) => error(
+                field,
+                given_away(&format!("the folder `{path}` holds the Directive")),
+                APART,
+            ),
+            (FileKind::File, false) if holds_directive(path) => error(
+                field,
+                given_away(&format!("`{path}` is the Directive")),
+                APART,
+            ),
             (FileKind::Folder, true) | (FileKind::File, false) => {}
             (FileKind::File, true) => error(
                 field,
@@ -141,6 +163,12 @@ pub fn check_files(
                 if exists(&index) == FileKind::File {
                     if leads_out(&index) {
                         error(field, outside(&index), INSIDE);
+                    } else if holds_directive(&index) {
+                        error(
+                            field,
+                            given_away(&format!("`{index}` is the Directive")),
+                            APART,
+                        );
                     }
                 } else {
                     error(

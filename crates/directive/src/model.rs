@@ -245,6 +245,8 @@ pub(crate) mod bounds {
     pub(crate) const HOSTS: usize = 100;
     pub(crate) const REUSE: RangeInclusive<u32> = 1..=1_000_000;
     pub(crate) const ORIGINS: usize = 100;
+    /// In milliseconds.
+    pub(crate) const MAX_AGE: RangeInclusive<u64> = 0..=24 * 60 * 60 * 1000;
     pub(crate) const HEADERS: usize = 100;
     pub(crate) const HEADER_VALUE: usize = 4096;
     pub(crate) const INSTANCE_CONCURRENCY: RangeInclusive<u32> = 1..=1_024;
@@ -376,7 +378,8 @@ pub struct Rules {
     /// Whether answers are compressed for clients that take it: by default files are, and what
     /// functions answer is not.
     pub compress: bool,
-    /// `Cache-Control` of a file's answers; [`DEFAULT_CACHE_CONTROL`] without.
+    /// `Cache-Control` of a file's answers, [`DEFAULT_CACHE_CONTROL`] without; or of a function's
+    /// that say none themselves and are of the statuses 2xx and 304.
     pub cache_control: Option<String>,
 }
 
@@ -395,7 +398,8 @@ pub struct Cors {
     pub expose: BTreeSet<String>,
     /// Whether they may send cookies and the like.
     pub credentials: bool,
-    /// How long a browser may remember this; [`Cors::MAX_AGE`] by default.
+    /// How long a browser may remember this, in whole seconds; 0s to 24h, [`Cors::MAX_AGE`] by
+    /// default.
     pub max_age: Duration,
 }
 

@@ -320,7 +320,7 @@ fn cors() -> Value {
             "headers": header_names("Fields that they may send beside the safelisted ones."),
             "expose": header_names("Fields that they may read beside the safelisted ones."),
             "credentials": { "type": "boolean", "description": "Whether they may send cookies; false by default." },
-            "maxAge": { "$ref": "#/$defs/duration", "description": "How long browsers may remember this; 10m by default." }
+            "maxAge": { "$ref": "#/$defs/duration", "description": "How long browsers may remember this, in whole seconds; 0s to 24h, 10m by default." }
         }
     })
 }
@@ -335,7 +335,8 @@ fn route() -> Value {
             { "required": ["static"] },
             { "required": ["redirect"] }
         ],
-        "dependentRequired": { "command": ["function"], "limits": ["function"], "cacheControl": ["static"] },
+        "dependentRequired": { "command": ["function"], "limits": ["function"] },
+        "dependentSchemas": { "cacheControl": { "not": { "required": ["redirect"] } } },
         "properties": {
             "path": {
                 "type": "string",
@@ -368,7 +369,7 @@ fn route() -> Value {
                 "type": "string",
                 "minLength": 1,
                 "maxLength": bounds::HEADER_VALUE,
-                "description": "Cache-Control of files; no-cache by default."
+                "description": "Cache-Control of files, no-cache by default, and of answers of functions that say none."
             }
         }
     })

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN,
 };
 use http::request::Parts;
 use http::uri::Uri;
@@ -20,7 +20,8 @@ use strand_engine::{Body, Kind, Problem};
 use crate::answer::empty;
 use crate::rules::{Unfit, header_value, vary};
 
-/// Fields that every page may send, so that no route has to name them.
+/// Fields that every page may send, so that no route has to name them. Browsers ask for them all
+/// the same where a value is not one of those that every page may send, as in `range: bytes=-500`.
 const SAFELISTED: [&str; 4] = ["accept", "accept-language", "content-language", "range"];
 
 /// Characters of a client's text that are told back to it.
@@ -83,15 +84,8 @@ impl Cors {
         whole && rules.iter().any(|rule| rule.matches(scheme, host, port))
     }
 
-    /// Tells the browser who may see an answer, in place of what the function said of it.
+    /// Tells the browser who may see an answer, of which [`strip`] took what the function said.
     pub(crate) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
-        for name in [
-            ACCESS_CONTROL_ALLOW_ORIGIN,
-            ACCESS_CONTROL_ALLOW_CREDENTIALS,
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-        ] {
-            headers.remove(name);
-        }
         if self.allow_origin(origin, headers)
             && let Some(expose) = &self.expose_headers
         {
@@ -135,13 +129,18 @@ impl Cors {
         }
         let asked = parts.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS);
         let asked = asked.into_iter().map(|value| value.to_str());
+        let mut safelisted = BTreeSet::new();
         for names in asked {
             let names = names.unwrap_or("?").split(',').map(str::trim);
             for name in names.filter(|name| !name.is_empty()) {
                 let lower = name.to_ascii_lowercase();
-                if !SAFELISTED.contains(&&*lower) && !self.headers.contains(&lower) {
-                    return Err(denied("the header field", name));
+                if self.headers.contains(&lower) {
+                    continue;
                 }
+                match SAFELISTED.into_iter().find(|known| *known == lower) {
+                    Some(known) => safelisted.insert(known),
+                    None => return Err(denied("the header field", name)),
+                };
             }
         }
         let mut response = Response::new(empty());
@@ -152,11 +151,32 @@ impl Cors {
         if let Ok(method) = HeaderValue::from_str(method.as_str()) {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method);
         }
-        if let Some(allowed) = &self.allow_headers {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed.clone());
+        if let Some(allowed) = self.allow_headers(&safelisted) {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         }
         headers.insert(ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
         Ok(response)
+    }
+
+    /// What pages may send: what the route names, and what of the rest was asked for and every page
+    /// may send.
+    fn allow_headers(&self, safelisted: &BTreeSet<&'static str>) -> Option<HeaderValue> {
+        if safelisted.is_empty() {
+            return self.allow_headers.clone();
+        }
+        let named = self.headers.iter().map(String::as_str);
+        let names: Vec<&str> = named.chain(safelisted.iter().copied()).collect();
+        // Names of fields, which is what `new` made a value of.
+        HeaderValue::from_str(&names.join(", ")).ok()
+    }
+}
+
+/// Takes out what a function says of CORS on a route that says it itself.
+pub(crate) fn strip(headers: &mut HeaderMap) {
+    let is_said = |name: &&HeaderName| name.as_str().starts_with("access-control-");
+    let said: Vec<_> = headers.keys().filter(is_said).cloned().collect();
+    for name in said {
+        headers.remove(name);
     }
 }
 
@@ -203,7 +223,16 @@ mod tests {
     fn marked(cors: &Cors, origin: Option<&str>) -> Vec<(String, String)> {
         let mut headers = HeaderMap::new();
         // What the function says counts for nothing.
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        for name in [
+            "access-control-allow-origin",
+            "access-control-allow-credentials",
+            "access-control-allow-private-network",
+            "access-control-max-age",
+        ] {
+            headers.append(name, HeaderValue::from_static("*"));
+            headers.append(name, HeaderValue::from_static("more"));
+        }
+        strip(&mut headers);
         let origin = origin.map(|origin| HeaderValue::from_str(origin).unwrap());
         cors.mark(origin.as_ref(), &mut headers);
         let mut fields: Vec<_> = headers
@@ -294,20 +323,22 @@ mod tests {
 
     #[test]
     fn preflights_are_answered() {
-        for asked in [
-            &[][..],
-            &["content-type"],
-            &["X-Token,Content-Type"],
-            &["x-token", " range , accept,"],
+        let named = "content-type, x-token";
+        for (asked, allowed) in [
+            (&[][..], named),
+            (&["content-type"], named),
+            (&["X-Token,Content-Type"], named),
+            (&["Range"], "content-type, x-token, range"),
+            (
+                &["x-token", " range , accept,", "range"],
+                "content-type, x-token, accept, range",
+            ),
         ] {
             let answer = preflight("https://a.example", asked).unwrap();
             assert_eq!(answer.status(), 204);
             let headers = answer.headers();
             assert_eq!(headers[ACCESS_CONTROL_ALLOW_METHODS], "PUT");
-            assert_eq!(
-                headers[ACCESS_CONTROL_ALLOW_HEADERS],
-                "content-type, x-token"
-            );
+            assert_eq!(headers[ACCESS_CONTROL_ALLOW_HEADERS], allowed);
             assert_eq!(headers[ACCESS_CONTROL_MAX_AGE], "600");
         }
     }

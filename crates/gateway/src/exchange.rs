@@ -115,11 +115,11 @@ impl Exchange {
         self.link.shared.routes.entry(self.route?).rules.as_ref()
     }
 
-    /// Sets the fields of its answer that its route says. What comes after goes by them: whether
-    /// the answer is compressed, and its tag then.
-    pub(crate) fn set_fields(&self, headers: &mut HeaderMap) {
+    /// Sets the fields of its answer that its route says, or of an error of the node's own. What
+    /// comes after goes by them: whether the answer is compressed, and its tag then.
+    pub(crate) fn set_fields(&self, headers: &mut HeaderMap, is_error: bool) {
         if let Some(rules) = self.rules() {
-            rules.set_fields(headers);
+            rules.set_fields(headers, is_error);
         }
     }
 

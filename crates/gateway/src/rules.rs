@@ -12,7 +12,7 @@ pub(crate) struct Rules {
     pub(crate) cors: Option<Cors>,
     pub(crate) limits: RouteLimits,
     pub(crate) compress: bool,
-    cache_control: HeaderValue,
+    cache_control: Option<HeaderValue>,
     set: Vec<(HeaderName, HeaderValue)>,
     remove: Vec<HeaderName>,
 }
@@ -34,7 +34,8 @@ impl Rules {
         if !is_static && *rules == strand_directive::Rules::default() {
             return Ok(None);
         }
-        let cache_control = rules.cache_control.as_deref();
+        let usual = is_static.then_some(DEFAULT_CACHE_CONTROL);
+        let cache_control = rules.cache_control.as_deref().or(usual);
         let set = rules.headers.set.iter().map(|(name, value)| {
             let field = "headers.set";
             Ok((header_name(field, name)?, header_value(field, value)?))
@@ -45,35 +46,44 @@ impl Rules {
             cors: rules.cors.as_ref().map(Cors::new).transpose()?,
             limits: rules.limits,
             compress: rules.compress,
-            cache_control: header_value(
-                "cacheControl",
-                cache_control.unwrap_or(DEFAULT_CACHE_CONTROL),
-            )?,
+            cache_control: cache_control
+                .map(|text| header_value("cacheControl", text))
+                .transpose()?,
             set: set.collect::<Result<_, _>>()?,
             remove: remove.collect::<Result<_, _>>()?,
         }))
     }
 
-    /// Says of a file that was found how long it may be kept.
-    pub(crate) fn mark_file(&self, status: StatusCode, headers: &mut HeaderMap) {
-        let found = matches!(
-            status,
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
-        );
-        if found {
-            headers.insert(CACHE_CONTROL, self.cache_control.clone());
+    /// Says of what was asked for how long it may be kept, unless the function said so itself.
+    pub(crate) fn mark_lifetime(&self, status: StatusCode, headers: &mut HeaderMap) {
+        let found = status.is_success() || status == StatusCode::NOT_MODIFIED;
+        if let (true, Some(value)) = (found, &self.cache_control)
+            && !headers.contains_key(CACHE_CONTROL)
+        {
+            headers.insert(CACHE_CONTROL, value.clone());
         }
     }
 
-    /// Takes fields out of the head of any answer, also of a problem, and sets others.
-    pub(crate) fn set_fields(&self, headers: &mut HeaderMap) {
+    /// Takes fields out of the head of any answer and sets others. An error of the node's own
+    /// says nothing of how long it may be kept: it may be over with the next request, and no cache
+    /// is to tell it to others.
+    pub(crate) fn set_fields(&self, headers: &mut HeaderMap, is_error: bool) {
         for name in &self.remove {
             headers.remove(name);
         }
         for (name, value) in &self.set {
-            headers.insert(name, value.clone());
+            if !(is_error && is_lifetime(name)) {
+                headers.insert(name, value.clone());
+            }
         }
     }
+}
+
+/// Whether a field tells caches how long they may keep an answer. The names of those that are for
+/// some caches alone end as that for all does (RFC 9213, section 2).
+fn is_lifetime(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    matches!(text, "expires" | "surrogate-control") || text.ends_with("cache-control")
 }
 
 pub(crate) fn header_name(field: &'static str, text: &str) -> Result<HeaderName, Unfit> {
@@ -120,10 +130,32 @@ mod tests {
         assert!(Rules::new(&nothing, false).unwrap().is_none());
         let of_files = Rules::new(&nothing, true).unwrap().unwrap();
         let mut headers = HeaderMap::new();
-        of_files.mark_file(StatusCode::NOT_FOUND, &mut headers);
+        of_files.mark_lifetime(StatusCode::NOT_FOUND, &mut headers);
         assert!(headers.is_empty());
-        of_files.mark_file(StatusCode::NOT_MODIFIED, &mut headers);
+        of_files.mark_lifetime(StatusCode::NOT_MODIFIED, &mut headers);
         assert_eq!(headers[CACHE_CONTROL], DEFAULT_CACHE_CONTROL);
+    }
+
+    #[test]
+    fn an_error_is_told_without_a_lifetime() {
+        let set = [
+            "cache-control",
+            "cdn-cache-control",
+            "expires",
+            "surrogate-control",
+            "x-a",
+        ];
+        let rules = with(strand_directive::HeaderRules {
+            set: set.map(|name| (name.to_owned(), "0".to_owned())).into(),
+            ..Default::default()
+        });
+        for (is_error, expected) in [(false, &set[..]), (true, &["x-a"])] {
+            let mut headers = HeaderMap::new();
+            rules.set_fields(&mut headers, is_error);
+            let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, expected);
+        }
     }
 
     #[test]
@@ -136,7 +168,7 @@ mod tests {
         headers.append("x-a", HeaderValue::from_static("1"));
         headers.append("x-a", HeaderValue::from_static("2"));
         headers.append("server", HeaderValue::from_static("guest"));
-        rules.set_fields(&mut headers);
+        rules.set_fields(&mut headers, true);
         let left: Vec<_> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value))

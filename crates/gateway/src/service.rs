@@ -48,7 +48,7 @@ pub(crate) async fn handle(
             }
             exchange.failed(problem.clone());
             let mut response = problem.into_response(exchange.id());
-            exchange.set_fields(response.headers_mut());
+            exchange.set_fields(response.headers_mut(), true);
             response
         }
     };
@@ -101,6 +101,7 @@ async fn answer(
     let compress = exchange.rules().is_some_and(|rules| rules.compress);
     // The function gets the fields.
     let asked = compress.then(|| accepted(&parts.headers));
+    let is_of_function = matches!(plan, Plan::Call(..));
     let mut response = match plan {
         Plan::Call(function, command) => {
             let limits = exchange
@@ -120,27 +121,38 @@ async fn answer(
                 },
                 depth: 0,
             };
-            dispatch(&link, call, inbound).await?
+            let mut response = dispatch(&link, call, inbound).await?;
+            if exchange.rules().is_some_and(|rules| rules.cors.is_some()) {
+                cors::strip(response.headers_mut());
+            }
+            mark_lifetime(exchange, &mut response);
+            response
         }
         Plan::Send(root, file) => {
             drop(body);
             let places = &link.shared.files;
             let mut response =
                 static_files::answer(places, root, file, asked.as_deref(), &parts).await?;
-            if let Some(rules) = exchange.rules() {
-                rules.mark_file(response.status(), response.headers_mut());
-            }
+            mark_lifetime(exchange, &mut response);
             response
         }
         Plan::Give(response) => response,
     };
-    exchange.set_fields(response.headers_mut());
+    // A function's errors are its own and its route's to speak of.
+    let is_error = !is_of_function && response.status().is_client_error();
+    exchange.set_fields(response.headers_mut(), is_error);
     Ok(match asked {
         Some(codings) => {
             compress::compress(response, &codings, &link.compressors, exchange.budget())
         }
         None => response,
     })
+}
+
+fn mark_lifetime(exchange: &Exchange, response: &mut Response<Body>) {
+    if let Some(rules) = exchange.rules() {
+        rules.mark_lifetime(response.status(), response.headers_mut());
+    }
 }
 
 fn plan(exchange: &mut Exchange, parts: &Parts, authority: &Authority) -> Result<Plan, Problem> {

@@ -471,7 +471,8 @@ fn read_directive(dir: &Path, bound: &dyn Fn(&str, &str) -> bool) -> Result<Pars
     if let Some(directive) = &outcome.directive {
         let kind = |relative: &str| file_kind(&dir.join(relative));
         let leads_out = |relative: &str| links::lead_out(dir, relative);
-        let missing = check_files(directive, &kind, &leads_out);
+        let holds_directive = |relative: &str| links::lead_to_directive(dir, relative);
+        let missing = check_files(directive, &kind, &leads_out, &holds_directive);
         problems.extend(missing.into_iter().filter(|problem| {
             let bucket = problem
                 .field

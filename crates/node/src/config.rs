@@ -88,7 +88,8 @@ pub struct NodeConfig {
     pub ceilings: Ceilings,
     /// The engine.
     pub engine: EngineSection,
-    /// The weights of apps that are not of [`Weights::DEFAULT`]; 1 to 10,000.
+    /// The weights of apps that are not of [`Weights::DEFAULT`]; 1 to 10,000. Whoever knows the apps
+    /// looks whether they are there.
     pub weights: BTreeMap<String, Weight>,
     /// What functions may use beyond what a Directive says.
     pub functions: FunctionsSection,

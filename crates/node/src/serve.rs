@@ -54,16 +54,27 @@ pub enum ServeError {
     Gateway(#[from] strand_gateway::ServeError),
 }
 
+/// Connections that wait to be accepted; the kernel lets no more than `net.core.somaxconn`. Those
+/// beyond it are dropped, and their clients try again only after a second.
+const BACKLOG: i32 = 4096;
+
 /// Listens on an address.
 ///
 /// # Errors
 /// When the system refuses; `option` is the one to change then.
 pub fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).map_err(|source| ServeError::Listen {
+    bind(address).map_err(|source| ServeError::Listen {
         address,
         option,
         source,
     })
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    // Once more: the standard library lets 128 wait, which is less than a burst of new clients.
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
 }
 
 /// A node: a host with metrics and a life that others can watch.
@@ -101,6 +112,8 @@ impl Node {
     /// when they change.
     #[must_use]
     pub fn over_tls(mut self, certificates: Arc<Certificates>) -> Self {
+        let watched = Arc::clone(&certificates);
+        self.metrics.watch_certificates(move || watched.ends());
         self.certificates = Some(certificates);
         self
     }
@@ -308,5 +321,27 @@ fn app_status(app: &AppDir, loaded: &LoadedApp) -> AppStatus {
         name: app.directive().name.clone(),
         version: app.directive().version.clone(),
         functions,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn more_clients_may_wait_than_the_standard_library_lets() {
+        let most = fs::read_to_string("/proc/sys/net/core/somaxconn").expect("a Linux system");
+        let most: usize = most.trim().parse().expect("a number");
+        let listener = listen(([127, 0, 0, 1], 0).into(), "--listen").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        // Nobody accepts them: one for which there is no place is not answered at all. The time
+        // is only how long a failure takes.
+        let clients: Result<Vec<_>, _> = (0..most.min(300))
+            .map(|_| TcpStream::connect_timeout(&address, Duration::from_secs(20)))
+            .collect();
+        clients.expect("a place for each");
     }
 }

@@ -1,6 +1,8 @@
 //! The certificates of the way in, read from files and read again when those change.
 
-use std::collections::HashMap;
+mod validity;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
+use x509_parser::certificate::Validity;
+use x509_parser::time::ASN1Time;
 
 use crate::config::CertificateFiles;
 use crate::files::{FileError, FileId, read_file};
@@ -72,6 +76,8 @@ pub struct Certificates {
 #[derive(Debug)]
 struct Set {
     certificates: Vec<Arc<CertifiedKey>>,
+    /// When each of them is valid, if that can be read.
+    validity: Vec<Option<Validity>>,
     /// By name, in lower case.
     names: HashMap<String, usize>,
     /// By what follows the `*.`; each stands for one label.
@@ -91,6 +97,17 @@ impl Certificates {
             read,
             current: ArcSwap::from_pointee(set),
         }))
+    }
+
+    /// When each certificate ends, in seconds since 1970, by its file.
+    pub(crate) fn ends(&self) -> BTreeMap<String, i64> {
+        let current = self.current.load();
+        let each = self.files.iter().zip(&current.validity);
+        each.filter_map(|(files, validity)| {
+            let file = files.certificate.display().to_string();
+            Some((file, validity.as_ref()?.not_after.timestamp()))
+        })
+        .collect()
     }
 
     /// Reads the files again whenever they change. Connections that are there go on with what they
@@ -211,11 +228,14 @@ impl fmt::Debug for Certificates {
 fn read_all(files: &[CertificateFiles]) -> Result<Set, TlsError> {
     let mut set = Set {
         certificates: Vec::new(),
+        validity: Vec::new(),
         names: HashMap::new(),
         below: HashMap::new(),
     };
     for (index, files) in files.iter().enumerate() {
         let (certificate, names) = read_pair(files)?;
+        let own = certificate.cert.first();
+        set.validity.push(own.and_then(|own| validity::of(own)));
         set.certificates.push(Arc::new(certificate));
         for name in names {
             // Of several certificates with a name the first has it.
@@ -225,8 +245,9 @@ fn read_all(files: &[CertificateFiles]) -> Result<Set, TlsError> {
             };
         }
     }
-    for files in files {
+    for (files, validity) in files.iter().zip(&set.validity) {
         warn_of_readers(&files.key);
+        warn_of_times(&files.certificate, validity.as_ref());
     }
     Ok(set)
 }
@@ -280,6 +301,18 @@ fn warn_of_readers(key: &Path) {
         && data.mode() & 0o007 != 0
     {
         tracing::warn!(path = %key.display(), "every user of this machine may read the key");
+    }
+}
+
+fn warn_of_times(certificate: &Path, validity: Option<&Validity>) {
+    let path = certificate.display();
+    match validity {
+        Some(validity) => {
+            if let Some(fault) = validity::fault(validity, ASN1Time::now()) {
+                tracing::warn!(%path, "{fault}");
+            }
+        }
+        None => tracing::warn!(%path, "when the certificate is valid cannot be read"),
     }
 }
 

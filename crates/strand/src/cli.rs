@@ -23,9 +23,9 @@ pub(crate) enum Verb {
     Up(UpArgs),
     /// Call one function once, without a server: standard input to standard output
     Run(RunArgs),
-    /// Build the functions of an app that are crates
-    Build(AppArgs),
-    /// Check an app's Directive, and its components as far as they are built
+    /// Build the functions of apps that are crates
+    Build(AppsArgs),
+    /// Check apps' Directives, and their components as far as they are built
     Check(CheckArgs),
     /// Say what a Wasm file is, which grants it needs, and what it needs that there is not
     Inspect(InspectArgs),
@@ -42,10 +42,10 @@ pub(crate) enum Verb {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct AppArgs {
-    /// The app's folder, with its directive.yaml
-    #[arg(default_value = ".")]
-    pub(crate) dir: PathBuf,
+pub(crate) struct AppsArgs {
+    /// The apps' folders, each with its directive.yaml
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) dirs: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -64,9 +64,8 @@ pub(crate) struct NodeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    /// The apps' folders, each with its directive.yaml
-    #[arg(value_name = "DIR", default_value = ".")]
-    pub(crate) dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) apps: AppsArgs,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
     /// Where the apps listen
@@ -111,7 +110,7 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
-    pub(crate) app: AppArgs,
+    pub(crate) apps: AppsArgs,
     /// Print the problems as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,5 +1,6 @@
 //! Counters for Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -303,6 +305,17 @@ impl Metrics {
             .register_collector(Box::new(Watched { reading, read }));
     }
 
+    /// Shows when certificates end, in seconds since 1970 by their names, which are read whenever
+    /// somebody asks for the metrics.
+    pub fn watch_certificates(
+        &self,
+        read: impl Fn() -> BTreeMap<String, i64> + Send + Sync + 'static,
+    ) {
+        let read = Box::new(read);
+        self.lock()
+            .register_collector(Box::new(WatchedCertificates { read }));
+    }
+
     /// All metrics as [`EXPOSITION_TYPE`].
     ///
     /// # Errors
@@ -385,6 +398,33 @@ impl Collector for Watched {
     }
 }
 
+struct WatchedCertificates {
+    read: Box<dyn Fn() -> BTreeMap<String, i64> + Send + Sync>,
+}
+
+impl fmt::Debug for WatchedCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedCertificates")
+            .finish_non_exhaustive()
+    }
+}
+
+impl Collector for WatchedCertificates {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut family = encoder.encode_descriptor(
+            "tls_certificate_expiry_timestamp",
+            "When certificates end, in seconds since 1970",
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?;
+        for (certificate, end) in (self.read)() {
+            let labels = [("certificate", certificate)];
+            ConstGauge::new(end).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
 fn counter(
     mut encoder: DescriptorEncoder<'_>,
     name: &str,
@@ -427,6 +467,7 @@ mod tests {
         metrics.watch(Reading::LogLinesDropped, || 8);
         metrics.watch(Reading::CodeBytes, || 9);
         metrics.watch(Reading::CodeLoads, || 10);
+        metrics.watch_certificates(|| [("a.pem".to_owned(), 11), ("b.pem".to_owned(), -12)].into());
         let text = metrics.render().unwrap();
         let labels = r#"app="app",function="simulate",route="/reads""#;
         for line in [
@@ -448,6 +489,9 @@ mod tests {
             "strand_log_lines_dropped_total 8".to_owned(),
             "strand_code_bytes 9".to_owned(),
             "strand_code_loads_total 10".to_owned(),
+            r#"strand_tls_certificate_expiry_timestamp_seconds{certificate="a.pem"} 11"#.to_owned(),
+            r#"strand_tls_certificate_expiry_timestamp_seconds{certificate="b.pem"} -12"#
+                .to_owned(),
         ] {
             assert!(
                 text.lines().any(|each| each == line),

@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(rendered.is_empty(), outcome.problems.is_empty());
     if let Some(directive) = outcome.directive {
         for kind in [FileKind::Missing, FileKind::Folder] {
-            let problems = check_files(&directive, &|_| kind, &|_| true);
+            let problems = check_files(&directive, &|_| kind, &|_| true, &|_| true);
             render(&problems, "directive.yaml", text, true);
         }
     }

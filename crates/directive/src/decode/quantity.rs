@@ -38,6 +38,35 @@ pub(super) fn size(
 
 /// A duration: text with a unit.
 pub(super) fn duration(decoder: &mut Decoder<'_>, at: &At<'_>) -> Option<Duration> {
+    duration_in(decoder, at, bounds::TIME)
+}
+
+/// A duration that browsers are told, which is in whole seconds. The bounds are in milliseconds.
+pub(super) fn seconds(
+    decoder: &mut Decoder<'_>,
+    at: &At<'_>,
+    bounds: RangeInclusive<u64>,
+) -> Option<Duration> {
+    let duration = duration_in(decoder, at, bounds)?;
+    if duration.subsec_nanos() == 0 {
+        return Some(duration);
+    }
+    let written = format_duration(duration);
+    let more = format_duration(Duration::from_secs(duration.as_secs() + 1));
+    let message = format!(
+        "{} is told to browsers in whole seconds, found `{written}`",
+        at.name
+    );
+    let help = format!("write `{more}`, for example; with `0s` they remember nothing");
+    decoder.error(at.path.clone(), at.mark(), message, Some(help));
+    None
+}
+
+fn duration_in(
+    decoder: &mut Decoder<'_>,
+    at: &At<'_>,
+    bounds: RangeInclusive<u64>,
+) -> Option<Duration> {
     let parsed = match (&at.node.kind, at.node.scalar()) {
         (Kind::Scalar { text, .. }, Some(Scalar::Text(_) | Scalar::Float | Scalar::Integer(_))) => {
             parse_duration(text)
@@ -50,7 +79,7 @@ pub(super) fn duration(decoder: &mut Decoder<'_>, at: &At<'_>) -> Option<Duratio
     match parsed {
         Ok(duration) => {
             let millis = u64::try_from(duration.as_millis()).ok();
-            in_bounds(decoder, at, millis, bounds::TIME, |millis| {
+            in_bounds(decoder, at, millis, bounds, |millis| {
                 format_duration(Duration::from_millis(millis))
             })
             .map(Duration::from_millis)

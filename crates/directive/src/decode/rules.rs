@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grants::twice;
-use super::quantity::{duration, size};
+use super::quantity::{duration, seconds, size};
 use super::{At, Decoder, Fields, fields};
 use crate::diagnostic::{Invalid, quote};
 use crate::http_rule::HttpRule;
 use crate::model::{
     Cors, Function, HeaderRules, Limits, Origins, RouteLimits, RouteTarget, Rules, bounds,
 };
+use crate::units::{format_duration, format_size};
 use crate::yaml::Scalar;
 
 /// Fields of answers that are the gateway's own business, and why.
@@ -56,14 +57,15 @@ pub(super) fn rules(
     }
     if let Some(at) = fields.take("limits") {
         let function = match target {
-            Some(RouteTarget::Function { name, .. }) => functions.get(name),
+            Some(RouteTarget::Function { name, .. }) => functions.get_key_value(name),
             Some(RouteTarget::Static(_) | RouteTarget::Redirect(_)) => {
                 needless(decoder, &at, "`limits` are for functions");
                 None
             }
             None => None,
         };
-        rules.limits = limits(decoder, &at, function.map(|function| &function.limits));
+        let function = function.map(|(name, function)| (name.as_str(), &function.limits));
+        rules.limits = limits(decoder, &at, function);
     }
     if let Some(at) = fields.take("compress") {
         if matches!(target, Some(RouteTarget::Redirect(_))) {
@@ -72,12 +74,9 @@ pub(super) fn rules(
         rules.compress = flag(decoder, &at).unwrap_or(rules.compress);
     }
     if let Some(at) = fields.take("cacheControl") {
-        if target.is_some() && !is_static {
-            needless(
-                decoder,
-                &at,
-                "`cacheControl` is for files: functions say it themselves, or `headers` does",
-            );
+        if matches!(target, Some(RouteTarget::Redirect(_))) {
+            let why = "`cacheControl` is for files and functions: of a redirect `headers` says it";
+            needless(decoder, &at, why);
         }
         rules.cache_control = decoder.parsed(&at, header_value);
     }
@@ -116,7 +115,9 @@ fn cors(decoder: &mut Decoder<'_>, at: &At<'_>) -> Option<Cors> {
             Some("name the origins, or remove `credentials`".to_owned()),
         );
     }
-    let max_age = fields.take("maxAge").and_then(|at| duration(decoder, &at));
+    let max_age = fields
+        .take("maxAge")
+        .and_then(|at| seconds(decoder, &at, bounds::MAX_AGE));
     Some(Cors {
         origins: origins?,
         headers,
@@ -295,29 +296,51 @@ fn header_value(text: &str) -> Result<String, Invalid> {
     )
 }
 
-fn limits(decoder: &mut Decoder<'_>, at: &At<'_>, function: Option<&Limits>) -> RouteLimits {
+/// `function` has the name and the limits of the route's function.
+fn limits(
+    decoder: &mut Decoder<'_>,
+    at: &At<'_>,
+    function: Option<(&str, &Limits)>,
+) -> RouteLimits {
     let mut limits = RouteLimits::default();
     let Some(mut fields) = decoder.fields(at, fields::ROUTE_LIMITS) else {
         return limits;
     };
-    let above = |decoder: &mut Decoder<'_>, at: &At<'_>, above: bool| {
-        if above {
-            let message = format!("{} is above the limit of the route's function", at.name);
-            let help = "a route can only lower it: raise the function's".to_owned();
-            decoder.error(at.path.clone(), at.mark(), message, Some(help));
-        }
-    };
     if let Some(at) = fields.take("body") {
         limits.body = size(decoder, &at, bounds::BODY);
-        let most = function.map(|function| function.body);
-        above(decoder, &at, limits.body > most && most.is_some());
+        if let (Some(asked), Some((name, most))) = (limits.body, function)
+            && asked > most.body
+        {
+            above(decoder, &at, name, "body", &format_size(most.body));
+        }
     }
     if let Some(at) = fields.take("wall") {
         limits.wall = duration(decoder, &at);
-        let most = function.map(|function| function.wall);
-        above(decoder, &at, limits.wall > most && most.is_some());
+        if let (Some(asked), Some((name, most))) = (limits.wall, function)
+            && asked > most.wall
+        {
+            above(decoder, &at, name, "wall", &format_duration(most.wall));
+        }
     }
     limits
+}
+
+/// Refuses what is above the limit of the route's function.
+fn above(decoder: &mut Decoder<'_>, at: &At<'_>, function: &str, limit: &str, most: &str) {
+    let place = format!("spec.functions.{function}.limits.{limit}");
+    let default = if decoder.spans.get(&place).is_none() {
+        " (its default)"
+    } else {
+        ""
+    };
+    let message = format!(
+        "{} is above `{most}`, the limit of {}{default}",
+        at.name,
+        quote(function)
+    );
+    let help =
+        format!("raise `{place}`, or lower this: a route can only lower what its function has");
+    decoder.error(at.path.clone(), at.mark(), message, Some(help));
 }
 
 fn flag(decoder: &mut Decoder<'_>, at: &At<'_>) -> Option<bool> {

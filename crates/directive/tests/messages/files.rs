@@ -11,7 +11,8 @@ fn check(text: &str, present: &[&str], expected: Expect) {
     check_links(text, present, &[], expected);
 }
 
-/// The same; what is in `outside` is there by a link that leads out.
+/// The same; what is in `outside` is there by a link that leads out, and `whole` is one to the
+/// app's folder, where the Directive is.
 #[track_caller]
 fn check_links(text: &str, present: &[&str], outside: &[&str], expected: Expect) {
     let directive = parse(text).directive.unwrap();
@@ -25,7 +26,9 @@ fn check_links(text: &str, present: &[&str], outside: &[&str], expected: Expect)
         }
     };
     let leads_out = |path: &str| outside.contains(&path);
-    expected.assert_eq(&listed(&check_files(&directive, &exists, &leads_out), text));
+    let holds_directive = |path: &str| [".", "whole", "directive.yaml"].contains(&path);
+    let found = check_files(&directive, &exists, &leads_out, &holds_directive);
+    expected.assert_eq(&listed(&found, text));
 }
 
 #[test]
@@ -172,6 +175,35 @@ fn static_files_elsewhere() {
             error 13:27 |d| spec.routes[4].static
               there is no file or folder `d`
                 paths are relative to the folder of the Directive
+        "#]],
+    );
+}
+
+#[test]
+fn the_directive_is_not_given_away() {
+    let text = app(
+        "routes:\n  - { path: '/a/{*rest}', static: . }\n  - { path: '/b/{*rest}', static: whole }\n  - { path: /c, static: directive.yaml }\n  - { path: /d, static: . }\n  - { path: '/e/{*rest}', static: public }",
+    );
+    check(
+        &text,
+        &[
+            "./",
+            "index.html",
+            "whole/",
+            "directive.yaml",
+            "public/",
+            "public/directive.yaml",
+        ],
+        expect![[r#"
+            error 7:37 |.| spec.routes[0].static
+              the folder `.` holds the Directive, so that `/a/{*rest}` gives it to everybody, with what stands in `config` and `env`
+                put what is public into a folder of its own, for example `./public`, and name that
+            error 8:37 |whole| spec.routes[1].static
+              the folder `whole` holds the Directive, so that `/b/{*rest}` gives it to everybody, with what stands in `config` and `env`
+                put what is public into a folder of its own, for example `./public`, and name that
+            error 9:27 |directive.yaml| spec.routes[2].static
+              `directive.yaml` is the Directive, so that `/c` gives it to everybody, with what stands in `config` and `env`
+                put what is public into a folder of its own, for example `./public`, and name that
         "#]],
     );
 }

@@ -7,7 +7,7 @@ use strand_directive::{
     Cors, HeaderRules, Origins, Redirect, RouteLimits, RouteTarget, Rules, parse,
 };
 
-use crate::{check, routes};
+use crate::{app, check, routes};
 
 /// The rules and targets of routes that are right.
 #[track_caller]
@@ -24,7 +24,10 @@ fn what_is_said_is_what_is_meant() {
         "- { path: /a, function: f, cors: { origins: ['https://a.example', 'http://localhost:3000'], headers: [X-Token], expose: [X-Total], credentials: true, maxAge: 1h }, headers: { set: { X-Frame-Options: DENY }, remove: [Server] }, limits: { body: 1Ki, wall: 2s }, compress: true }\n\
          - { path: /b, function: f, cors: { origins: ['*'] } }\n\
          - { path: /c, static: c, cacheControl: 'public, max-age=60' }\n\
-         - { path: /d, static: d, compress: false }",
+         - { path: /d, static: d, compress: false }\n\
+         - { path: /e, function: f, cacheControl: no-store }\n\
+         - { path: /f, function: f, cors: { origins: ['*'], maxAge: 0s } }\n\
+         - { path: /g, function: f, cors: { origins: ['*'], maxAge: 24h } }",
     );
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let (_, all) = &found[0];
@@ -70,6 +73,11 @@ fn what_is_said_is_what_is_meant() {
         Some("public, max-age=60")
     );
     assert!(found[2].1.compress && !found[3].1.compress);
+    assert_eq!(found[4].1.cache_control.as_deref(), Some("no-store"));
+    for (index, seconds) in [(5, 0), (6, 24 * 3600)] {
+        let cors = found[index].1.cors.as_ref().unwrap();
+        assert_eq!(cors.max_age, Duration::from_secs(seconds));
+    }
 }
 
 #[test]
@@ -177,7 +185,7 @@ fn places_to_go_to() {
               `limits` are for functions
                 remove `limits`
             error 27:92 |no-store| spec.routes[17].cacheControl
-              `cacheControl` is for files: functions say it themselves, or `headers` does
+              `cacheControl` is for files and functions: of a redirect `headers` says it
                 remove `cacheControl`
             error 28:7 |{ path: /s, redirect: { to: /t }, function: f }| spec.routes[18]
               a route must have one of `function`, `static` and `redirect`, this one has several
@@ -225,7 +233,9 @@ fn pages_of_other_origins() {
              - { path: /i, function: f, cors: { origins: ['https://a.example'], headers: ['*'], expose: [a b, X, x] } }\n\
              - { path: /j, function: f, cors: { origins: ['https://a.example'], maxAge: 25h } }\n\
              - { path: /k, function: f, cors: { origin: ['https://a.example'] } }\n\
-             - { path: /l, function: f, cors: true }",
+             - { path: /l, function: f, cors: true }\n\
+             - { path: /m, function: f, cors: { origins: ['https://a.example'], maxAge: 500ms } }\n\
+             - { path: /n, function: f, cors: { origins: ['https://a.example'], maxAge: 3600 } }",
         ),
         expect![[r#"
             error 10:32 |cors| spec.routes[0].cors.origins
@@ -262,7 +272,7 @@ fn pages_of_other_origins() {
               `x` is in the list twice
                 remove one of them
             error 19:80 |25h| spec.routes[9].cors.maxAge
-              `maxAge` must be from `1ms` to `24h`, found `25h`
+              `maxAge` must be from `0s` to `24h`, found `25h`
             error 20:32 |cors| spec.routes[10].cors.origins
               `spec.routes[10].cors` lacks the field `origins`
             error 20:40 |origin| spec.routes[10].cors.origin
@@ -270,6 +280,12 @@ fn pages_of_other_origins() {
                 did you mean `origins`?
             error 21:38 |true| spec.routes[11].cors
               `cors` must be a mapping, found the boolean `true`
+            error 22:80 |500ms| spec.routes[12].cors.maxAge
+              `maxAge` is told to browsers in whole seconds, found `500ms`
+                write `1s`, for example; with `0s` they remember nothing
+            error 23:80 |3600| spec.routes[13].cors.maxAge
+              `3600` is not a duration
+                did you mean `1h`? the units are `ms`, `s`, `m` and `h`
         "#]],
     );
 }
@@ -353,17 +369,17 @@ fn limits_and_the_rest() {
              - { path: /c, function: f, limits: { memory: 1Mi } }\n\
              - { path: /d, function: f, limits: { body: 1x, wall: 5 } }\n\
              - { path: /e, static: e, limits: { body: 1 } }\n\
-             - { path: /f, function: f, cacheControl: no-store }\n\
+             - { path: /f, function: f, cacheControl: '' }\n\
              - { path: /g, static: g, cacheControl: \"a\\nb\" }\n\
              - { path: /h, function: f, compress: gzip }",
         ),
         expect![[r#"
             error 10:48 |9Mi| spec.routes[0].limits.body
-              `body` is above the limit of the route's function
-                a route can only lower it: raise the function's
+              `body` is above `8Mi`, the limit of `f` (its default)
+                raise `spec.functions.f.limits.body`, or lower this: a route can only lower what its function has
             error 10:59 |61s| spec.routes[0].limits.wall
-              `wall` is above the limit of the route's function
-                a route can only lower it: raise the function's
+              `wall` is above `1m`, the limit of `f` (its default)
+                raise `spec.functions.f.limits.wall`, or lower this: a route can only lower what its function has
             error 12:42 |memory| spec.routes[2].limits.memory
               unknown field `memory` in `spec.routes[2].limits`
                 the fields here are `body` and `wall`
@@ -376,14 +392,35 @@ fn limits_and_the_rest() {
             error 14:30 |limits| spec.routes[4].limits
               `limits` are for functions
                 remove `limits`
-            error 15:46 |no-store| spec.routes[5].cacheControl
-              `cacheControl` is for files: functions say it themselves, or `headers` does
-                remove `cacheControl`
+            error 15:46 |''| spec.routes[5].cacheControl
+              `` cannot stand in a header field
+                a value has visible ASCII characters, with spaces between them at most
             error 16:44 |"a\nb"| spec.routes[6].cacheControl
               `a\nb` cannot stand in a header field
                 a value has visible ASCII characters, with spaces between them at most
             error 17:42 |gzip| spec.routes[7].compress
               `compress` must be `true` or `false`, found the text `gzip`
+        "#]],
+    );
+}
+
+/// The functions stand behind the routes, as they may; one has its limits from an alias.
+#[test]
+fn limits_above_what_the_function_says() {
+    check(
+        &app(
+            "routes:\n  - { path: /a, function: f, limits: { body: 17Ki, wall: 61s } }\n  - { path: /b, function: g, limits: { body: 17Ki, wall: 6s } }\nfunctions:\n  f: { source: { file: f.wasm }, limits: &small { body: 16Ki } }\n  g: { source: { file: g.wasm }, limits: *small }",
+        ),
+        expect![[r#"
+            error 7:48 |17Ki| spec.routes[0].limits.body
+              `body` is above `16Ki`, the limit of `f`
+                raise `spec.functions.f.limits.body`, or lower this: a route can only lower what its function has
+            error 7:60 |61s| spec.routes[0].limits.wall
+              `wall` is above `1m`, the limit of `f` (its default)
+                raise `spec.functions.f.limits.wall`, or lower this: a route can only lower what its function has
+            error 8:48 |17Ki| spec.routes[1].limits.body
+              `body` is above `16Ki`, the limit of `g`
+                raise `spec.functions.g.limits.body`, or lower this: a route can only lower what its function has
         "#]],
     );
 }

@@ -171,6 +171,7 @@ fn wrong_values_are_refused() {
         app("routes: [{ path: x, static: y }]"),
         app("routes: [{ path: /x, static: y, command: {} }]"),
         app("routes: [{ path: /x, static: y, methods: [] }]"),
+        app("routes: [{ path: /x, redirect: { to: /y }, cacheControl: no-store }]"),
         app("routes: [{ path: /x, static: y, methods: [get] }]"),
         app("routes: [{ path: /x, static: y, methods: [GET, GET] }]"),
         EXAMPLE.replace("0.1.0", "'0.1'"),

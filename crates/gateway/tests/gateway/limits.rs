@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, PATIENCE, http2};
 use crate::frames::{END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, header};
-use crate::support::{Drops, Endless, Server, eventually, get, never, reflect, text};
+use crate::support::{Drops, Endless, Gate, Server, eventually, get, reflect, text};
 
 /// Short, and told from a test's own delays.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
@@ -363,35 +363,43 @@ async fn beyond_the_limit_connections_wait() {
 
 #[tokio::test]
 async fn streams_of_a_connection_are_bounded() {
-    let drops = Drops::default();
-    let guards = drops.clone();
-    let started = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&started);
+    let (first, rest) = (Gate::default(), Gate::default());
+    let gates = (first.clone(), rest.clone());
     let config = Config {
         max_streams: 3,
         ..Config::default()
     };
-    let server = Server::of(config, move |_| {
-        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        let guard = guards.guard();
+    let server = Server::of(config, move |call| {
+        let gate = match call.request.uri().path() {
+            "/" => None,
+            "/0" => Some(gates.0.clone()),
+            _ => Some(gates.1.clone()),
+        };
         async move {
-            let _guard = guard;
-            never().await
+            if let Some(gate) = gate {
+                gate.pass().await;
+            }
+            Ok(text(""))
         }
     });
+    let started = || first.count() + rest.count();
     let mut sender = http2(server.addr).await;
-    // The first tells the client of the limit.
-    let mut waiting = Vec::new();
-    for _ in 0..6 {
-        waiting.push(tokio::spawn(sender.send_request(get("http://t/"))));
-        sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(started.load(std::sync::atomic::Ordering::SeqCst), 3);
+    // The client has been told of the limit when it has this.
+    sender.send_request(get("http://t/")).await.unwrap();
+    let mut waiting: Vec<_> = (0..6)
+        .map(|number| {
+            let request = get(&format!("http://t/{number}"));
+            tokio::spawn(sender.send_request(request))
+        })
+        .collect();
+    eventually("the first three", || started() == 3).await;
+    first.open();
+    waiting.remove(0).await.unwrap().unwrap();
+    // Were there room for all, they would have begun before this one was let go.
+    assert!(started() <= 4, "{} have begun", started());
+    eventually("the fourth", || started() == 4).await;
     waiting.remove(0).abort();
-    eventually("the fourth", || {
-        started.load(std::sync::atomic::Ordering::SeqCst) == 4
-    })
-    .await;
+    eventually("the fifth", || started() == 5).await;
 }
 
 #[tokio::test]

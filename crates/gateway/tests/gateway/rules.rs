@@ -61,6 +61,7 @@ async fn careless(call: strand_engine::Call) -> crate::support::Answered {
     for (name, value) in [
         ("access-control-allow-origin", "*"),
         ("access-control-allow-credentials", "true"),
+        ("access-control-allow-methods", "*"),
         ("server", "guest"),
         ("x-frame-options", "ALLOWALL"),
     ] {
@@ -139,6 +140,7 @@ async fn a_route_says_which_pages_may_use_it() {
             let told = answer.header("access-control-allow-credentials");
             assert_eq!(told, allowed.then_some("true"), "{method} {origin}");
             assert_eq!(answer.header("vary"), Some("origin"));
+            assert_eq!(answer.header("access-control-allow-methods"), None);
         }
     }
 }
@@ -155,6 +157,72 @@ async fn a_route_sets_fields_of_all_its_answers() {
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("x-frame-options"), Some("DENY"));
         assert_eq!(answer.header("server"), None);
+    }
+}
+
+#[tokio::test]
+async fn no_cache_is_told_to_keep_an_error_of_the_node() {
+    let app = Folder::new();
+    fs::write(app.0.join("a.txt"), "text").unwrap();
+    let rules = "headers: { set: { cache-control: max-age=60, expires: '0', x-a: a } }";
+    let routes = routes(&format!(
+        "  - {{ path: /f, function: f, {rules} }}\n  - {{ path: /a.txt, static: a.txt, {rules} }}\n  - {{ path: /none, static: none, {rules} }}\n"
+    ));
+    let server = Server::start(Config::default(), &app.0, &routes, careless);
+    let mut client = Client::connect(server.addr).await;
+    for (method, path, field, status) in [
+        ("GET", "/f", "", 200),
+        ("GET", "/a.txt", "", 200),
+        ("DELETE", "/f", "", 500),
+        ("GET", "/none", "", 404),
+        ("GET", "/a.txt", "range: bytes=9-\r\n", 416),
+        ("GET", "/a.txt", "if-match: \"x\"\r\n", 412),
+    ] {
+        let answer = client.ask(method, path, field).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        let kept = status == 200;
+        for (name, value) in [("cache-control", "max-age=60"), ("expires", "0")] {
+            let expected = kept.then_some(value);
+            assert_eq!(answer.header(name), expected, "{method} {path} {name}");
+        }
+        assert_eq!(answer.header("x-a"), Some("a"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_says_how_long_what_a_function_answers_may_be_kept() {
+    let routes = routes("  - { path: '/{what}', function: f, cacheControl: max-age=60 }\n");
+    let server = Server::start(
+        Config::default(),
+        Path::new("."),
+        &routes,
+        |call| async move {
+            let mut response = text("");
+            match call.request.uri().path() {
+                "/own" => {
+                    let value = "no-store".parse().unwrap();
+                    response.headers_mut().insert("cache-control", value);
+                }
+                "/problem" => return Err(Problem::limit(Limit::Cpu, "1s", "it took too long")),
+                path => *response.status_mut() = path[1..].parse().unwrap(),
+            }
+            Ok(response)
+        },
+    );
+    let mut client = Client::connect(server.addr).await;
+    for (path, status, expected) in [
+        ("/200", 200, Some("max-age=60")),
+        ("/204", 204, Some("max-age=60")),
+        ("/304", 304, Some("max-age=60")),
+        ("/own", 200, Some("no-store")),
+        ("/302", 302, None),
+        ("/404", 404, None),
+        ("/500", 500, None),
+        ("/problem", 500, None),
+    ] {
+        let answer = client.get(path).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("cache-control"), expected, "{path}");
     }
 }
 

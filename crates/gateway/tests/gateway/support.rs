@@ -61,6 +61,7 @@ pub(crate) struct Server {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: CancellationToken,
     serving: Option<JoinHandle<Drained>>,
+    workers: Vec<Handle>,
     sink: Sink,
     // Ends the threads when dropped.
     _stop: Vec<oneshot::Sender<()>>,
@@ -176,16 +177,28 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let (handles, stop) = (0..2).map(|_| worker()).unzip();
-        let serving = gateway.serve(listener, handles, shutdown.clone());
+        let (workers, stop): (Vec<Handle>, Vec<_>) = (0..2).map(|_| worker()).unzip();
+        let serving = gateway.serve(listener, workers.clone(), shutdown.clone());
         Self {
             addr,
             metrics,
             shutdown,
             serving: Some(tokio::spawn(async { serving.await.unwrap() })),
+            workers,
             sink,
             _stop: stop,
             _log: log,
+        }
+    }
+
+    /// Waits until the threads have seen what clients had sent before, on connections that were
+    /// accepted: a thread looks for that before it looks for timers that are due.
+    pub(crate) async fn has_seen_it(&self) {
+        for worker in &self.workers {
+            let turn = async {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            };
+            worker.spawn(turn).await.unwrap();
         }
     }
 
@@ -348,6 +361,33 @@ impl http_body::Body for Endless {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.taken.fetch_add(self.piece, Ordering::SeqCst);
         Poll::Ready(Some(Ok(Frame::data(vec![b'x'; self.piece].into()))))
+    }
+}
+
+/// Holds calls until it is opened, and counts those that have come.
+#[derive(Clone, Default)]
+pub(crate) struct Gate {
+    came: Arc<AtomicUsize>,
+    opened: CancellationToken,
+}
+
+impl Gate {
+    pub(crate) async fn pass(&self) {
+        self.came.fetch_add(1, Ordering::SeqCst);
+        self.opened.cancelled().await;
+    }
+
+    pub(crate) fn open(&self) {
+        self.opened.cancel();
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.came.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many calls have come.
+    pub(crate) async fn came(&self, count: usize) {
+        eventually("the calls", || self.count() == count).await;
     }
 }
 

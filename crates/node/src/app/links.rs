@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
+use super::DIRECTIVE_FILE;
+
 /// Most links on the way to a file, as on Linux (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
@@ -39,6 +41,21 @@ pub(super) fn lead_out(folder: &Path, path: &str) -> bool {
         steps.extend(self::steps(&target));
     }
     false
+}
+
+/// Whether a path in the app's folder leads to its Directive or to a folder with that in it: by the
+/// Directive's own name, or to the file that it is where that name is a link. What cannot be looked
+/// at does not.
+pub(super) fn lead_to_directive(folder: &Path, path: &str) -> bool {
+    let Ok(place) = folder.join(path).canonicalize() else {
+        return false;
+    };
+    let named = folder.canonicalize().map(|it| it.join(DIRECTIVE_FILE));
+    let file = folder.join(DIRECTIVE_FILE).canonicalize();
+    [named, file]
+        .into_iter()
+        .flatten()
+        .any(|directive| directive.starts_with(&place))
 }
 
 enum Step {
@@ -107,5 +124,45 @@ mod tests {
         ] {
             assert_eq!(lead_out(&app, path), leaves, "{path}");
         }
+    }
+
+    #[test]
+    fn ways_to_the_directive() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let app = dir.path();
+        fs::create_dir_all(app.join("public/deep")).expect("makes folders");
+        fs::create_dir(app.join("own")).expect("makes a folder");
+        // Another app's, or an example for download.
+        fs::write(app.join("public").join(DIRECTIVE_FILE), "").expect("writes");
+        for (link, target) in [("whole", "public/.."), ("file", DIRECTIVE_FILE)] {
+            symlink(target, app.join(link)).expect(link);
+        }
+        let expect = |cases: &[(&str, bool)]| {
+            for (path, leads) in cases {
+                assert_eq!(lead_to_directive(app, path), *leads, "{path}");
+            }
+        };
+        fs::write(app.join(DIRECTIVE_FILE), "").expect("writes");
+        expect(&[
+            (".", true),
+            ("whole", true),
+            ("file", true),
+            (DIRECTIVE_FILE, true),
+            ("public", false),
+            ("public/directive.yaml", false),
+            ("public/deep", false),
+            ("own", false),
+            ("nothing", false),
+        ]);
+        // Kept elsewhere in the app.
+        fs::rename(app.join(DIRECTIVE_FILE), app.join("own/app.yaml")).expect("moves");
+        symlink("own/app.yaml", app.join(DIRECTIVE_FILE)).expect("links");
+        expect(&[
+            (".", true),
+            ("own", true),
+            ("own/app.yaml", true),
+            ("file", true),
+            ("public", false),
+        ]);
     }
 }

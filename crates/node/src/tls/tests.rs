@@ -66,6 +66,29 @@ fn a_certificate_is_chosen_by_name() {
 }
 
 #[test]
+fn each_certificate_has_its_end() {
+    let folder = TempDir::new().unwrap();
+    let (a, b) = (
+        files(&folder, "a", &["a.example"]),
+        files(&folder, "b", &["b.example"]),
+    );
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["b.example".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2024, 3, 1);
+    std::fs::write(&b.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&b.key, key.serialize_pem()).unwrap();
+    let name = |files: &CertificateFiles| files.certificate.display().to_string();
+    // One file may be there twice.
+    let certificates = Certificates::read(vec![a.clone(), b.clone(), b.clone()]).unwrap();
+    assert_eq!(
+        certificates.ends(),
+        // What `files` says: 4096-01-01.
+        BTreeMap::from([(name(&a), 67_090_118_400), (name(&b), 1_709_251_200)])
+    );
+}
+
+#[test]
 fn files_that_cannot_be_used_are_named() {
     let folder = TempDir::new().unwrap();
     let good = files(&folder, "good", &["a.example"]);

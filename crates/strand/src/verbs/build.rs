@@ -1,26 +1,41 @@
 //! `strand build`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use strand_builder::{Toolchain, build_app};
+use strand_directive::Diagnostic;
 use strand_node::AppDir;
 
-use crate::cli::AppArgs;
+use crate::cli::AppsArgs;
 use crate::report;
 
-pub(crate) fn build(args: &AppArgs) -> Result<ExitCode> {
-    let app = AppDir::read(&args.dir, &|_, _| true)?;
+pub(crate) fn build(args: &AppsArgs) -> Result<ExitCode> {
+    let mut good = true;
+    for dir in &args.dirs {
+        // One that cannot be built keeps none of the others from it.
+        good &= build_dir(dir).unwrap_or_else(|error| {
+            report::error(&error);
+            false
+        });
+    }
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds an app, and says what is wrong with it then; gives whether it has no error.
+fn build_dir(dir: &Path) -> Result<bool> {
+    let app = AppDir::read(dir, &|_, _| true)?;
     report::warnings(&app, app.warnings());
-    build_functions(&app)?;
+    build_functions(&app)
+        .with_context(|| format!("the app in {} cannot be built", dir.display()))?;
     let (problems, _) = app.check_components();
     report::warnings(&app, &problems);
-    let failed = problems.iter().any(strand_directive::Diagnostic::is_error);
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(!problems.iter().any(Diagnostic::is_error))
 }
 
 /// Builds the functions that are crates, and says so.

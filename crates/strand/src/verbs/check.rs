@@ -1,5 +1,6 @@
 //! `strand check`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,37 +11,50 @@ use crate::cli::CheckArgs;
 use crate::report;
 
 pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode> {
-    let dir = &args.app.dir;
+    let mut good = true;
+    for dir in &args.apps.dirs {
+        good &= check_app(dir, args.json)?;
+    }
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Says what is wrong with an app; gives whether it has no error.
+fn check_app(dir: &Path, json: bool) -> Result<bool> {
     let checked = match AppDir::check(dir) {
         Ok(checked) => checked,
         // Who asked for JSON is told in JSON.
-        Err(error) if args.json => {
-            print_json(&[unreadable(&error)], &[])?;
-            return Ok(ExitCode::FAILURE);
+        Err(error) if json => {
+            print_json(dir, &[unreadable(&error)], &[])?;
+            return Ok(false);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            report::error(&error.into());
+            return Ok(false);
+        }
     };
-    if args.json {
-        print_json(&checked.problems, &checked.unbuilt)?;
-    } else {
-        report::problems(&checked.path, &checked.text, &checked.problems);
-        for function in &checked.unbuilt {
-            report::status(
-                "Unchecked",
-                format_args!(
-                    "imports of `{function}`: it is not built; run `strand build {}`",
-                    dir.display()
-                ),
-            );
-        }
+    let good = !checked.problems.iter().any(Diagnostic::is_error);
+    if json {
+        print_json(dir, &checked.problems, &checked.unbuilt)?;
+        return Ok(good);
     }
-    if checked.problems.iter().any(Diagnostic::is_error) {
-        return Ok(ExitCode::FAILURE);
+    report::problems(&checked.path, &checked.text, &checked.problems);
+    for function in &checked.unbuilt {
+        report::status(
+            "Unchecked",
+            format_args!(
+                "imports of `{function}`: it is not built; run `strand build {}`",
+                dir.display()
+            ),
+        );
     }
-    if !args.json {
+    if good {
         report::status("Checked", checked.path.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(good)
 }
 
 /// A problem of the file as a whole.
@@ -54,8 +68,9 @@ fn unreadable(error: &AppError) -> Diagnostic {
     }
 }
 
-fn print_json(problems: &[Diagnostic], unchecked: &[String]) -> Result<()> {
+fn print_json(dir: &Path, problems: &[Diagnostic], unchecked: &[String]) -> Result<()> {
     let text = serde_json::to_string_pretty(&serde_json::json!({
+        "dir": dir.display().to_string(),
         "problems": problems,
         "unchecked": unchecked,
     }))?;

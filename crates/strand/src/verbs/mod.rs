@@ -41,18 +41,25 @@ fn read_app(dir: &Path, args: &NodeArgs) -> Result<AppDir> {
 fn check_bound_apps(bindings: &[Binding], apps: &[&str]) -> Result<()> {
     for binding in bindings {
         if let Some(app) = binding.app.as_deref()
-            && !apps.contains(&app)
+            && let Some(unknown) = unknown_app(app, apps)
         {
-            let guess = near(app, apps.iter().copied())
-                .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-            bail!(
-                "`--bind {app}/blobs.{}=…`: there is no app `{app}`{guess} (there is {})",
-                binding.name,
-                apps.join(", ")
-            );
+            bail!("`--bind {app}/blobs.{}=…`: {unknown}", binding.name);
         }
     }
     Ok(())
+}
+
+/// What is said of an app that is not among those.
+fn unknown_app(app: &str, apps: &[&str]) -> Option<String> {
+    if apps.contains(&app) {
+        return None;
+    }
+    let guess = near(app, apps.iter().copied())
+        .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+    Some(format!(
+        "there is no app `{app}`{guess} (there is {})",
+        apps.join(", ")
+    ))
 }
 
 fn read_config(args: &NodeArgs) -> Result<NodeConfig> {

@@ -27,6 +27,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<ExitCode> {
     let listener = listen(args.listen, "--listen")?;
     let admin = listen(args.admin, "--admin")?;
     let config = read_config(args)?;
+    check_weights(args, &config, &apps)?;
     let certificates = (!config.tls.certificates.is_empty())
         .then(|| Certificates::read(config.tls.certificates.clone()))
         .transpose()?;
@@ -108,6 +109,26 @@ fn read_config(args: &UpArgs) -> Result<NodeConfig> {
     Ok(config)
 }
 
+/// Refuses weights of apps that the node does not serve: nobody would see that they do nothing.
+fn check_weights(args: &UpArgs, config: &NodeConfig, apps: &[AppDir]) -> Result<()> {
+    let names = names(apps);
+    for app in config.weights.keys() {
+        if let (Some(file), Some(unknown)) = (&args.node.config, super::unknown_app(app, &names)) {
+            bail!(
+                "{}: `{app}` under `[weights]`: {unknown}; correct the name, or remove the line",
+                file.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn names(apps: &[AppDir]) -> Vec<&str> {
+    apps.iter()
+        .map(|app| app.directive().name.as_str())
+        .collect()
+}
+
 /// Reads the apps, and looks whether they can be told apart.
 fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
     let apps = read_each(args).into_iter().collect::<Result<Vec<_>>>()?;
@@ -123,10 +144,7 @@ fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
         }
         report::warnings(app, app.warnings());
     }
-    let names: Vec<_> = apps
-        .iter()
-        .map(|app| app.directive().name.as_str())
-        .collect();
+    let names = names(&apps);
     super::check_bound_apps(&args.node.bindings, &names)?;
     let without = args
         .node
@@ -146,13 +164,13 @@ fn read_apps(args: &UpArgs) -> Result<Vec<AppDir>> {
 /// time goes by with waiting for the disk.
 fn read_each(args: &UpArgs) -> Vec<Result<AppDir>> {
     let read = |dir: &PathBuf| super::read_app(dir, &args.node);
-    let share = args.dirs.len().div_ceil(READERS);
+    let dirs = &args.apps.dirs;
+    let share = dirs.len().div_ceil(READERS);
     if share <= 1 {
-        return args.dirs.iter().map(read).collect();
+        return dirs.iter().map(read).collect();
     }
     thread::scope(|scope| {
-        let readers: Vec<_> = args
-            .dirs
+        let readers: Vec<_> = dirs
             .chunks(share)
             .map(|dirs| scope.spawn(move || dirs.iter().map(read).collect::<Vec<_>>()))
             .collect();
