@@ -43,3 +43,36 @@ impl Announced {
         self.0 == Some(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_is_held_against_what_was_announced() {
+        let mut five = Announced::new(Some(5));
+        for (bytes, missing) in [(0, 5), (2, 3), (2, 1)] {
+            five.came(bytes).unwrap();
+            assert!(!five.is_complete());
+            let detail = five.ended().unwrap_err().detail().to_owned();
+            let expected = format!("the answer ended {missing} bytes before its announced length");
+            assert_eq!(detail, expected);
+        }
+        five.came(1).unwrap();
+        assert!(five.is_complete() && five.ended().is_ok());
+        five.came(0).unwrap();
+        assert!(five.came(1).is_err());
+
+        let mut more = Announced::new(Some(5));
+        assert!(more.came(6).is_err());
+    }
+
+    #[test]
+    fn nothing_is_held_against_what_announced_nothing() {
+        let mut open = Announced::new(None);
+        open.came(usize::MAX).unwrap();
+        assert!(open.ended().is_ok() && !open.is_complete());
+        let nothing = Announced::new(Some(0));
+        assert!(nothing.ended().is_ok() && nothing.is_complete());
+    }
+}

@@ -265,6 +265,19 @@ mod tests {
                 "10.0.0.1",
                 "10.0.0.1",
             ),
+            // A proxy that writes addresses of IPv4 as its own socket has them.
+            (
+                "10.0.0.1",
+                &[("x-forwarded-for", "1.1.1.1, 198.51.100.7, ::ffff:10.0.0.2")],
+                "198.51.100.7",
+                "198.51.100.7, ::ffff:10.0.0.2, 10.0.0.1",
+            ),
+            (
+                "10.0.0.1",
+                &[("x-forwarded-for", "1.1.1.1, ::ffff:198.51.100.7")],
+                "198.51.100.7",
+                "::ffff:198.51.100.7, 10.0.0.1",
+            ),
             (
                 "::1",
                 &[("x-forwarded-for", "2001:db8::1")],
@@ -286,6 +299,35 @@ mod tests {
         ] {
             let (address, _, said) = seen(peer, false, None, fields);
             assert_eq!((&*address, &*said), (client, told), "{peer} {fields:?}");
+        }
+    }
+
+    /// Whoever is behind more proxies than are looked at is taken for the last of those.
+    #[test]
+    fn so_many_addresses_are_looked_at_and_no_more() {
+        for (proxies, expected) in [(HOPS - 1, "198.51.100.7"), (HOPS, "10.0.0.2")] {
+            let mut way = vec!["198.51.100.7".to_owned(), "10.0.0.2".to_owned()];
+            way.extend((1..proxies).map(|_| "10.0.0.3".to_owned()));
+            let told = way.join(", ");
+            let fields = [("x-forwarded-for", told.as_str())];
+            let (address, _, said) = seen("10.0.0.1", false, None, &fields);
+            assert_eq!(address, expected, "{proxies}");
+            // The client, and as many as were looked at.
+            assert!(said.split(", ").count() <= HOPS + 1, "{said}");
+            assert!(said.starts_with(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn who_may_ask_for_https() {
+        for (peer, secure, expected) in [
+            ("192.0.2.1", false, false),
+            ("192.0.2.1", true, true),
+            ("10.0.0.1", false, true),
+            ("10.0.0.1", true, true),
+        ] {
+            let peer = Peer::new(peer.parse().unwrap(), secure, &trusted());
+            assert_eq!(peer.may_ask_for_https(), expected, "{peer:?}");
         }
     }
 

@@ -250,6 +250,7 @@ mod tests {
                 "https://a.example",
                 "https://*.b.example",
                 "http://localhost:3000",
+                "http://c.example",
             ],
             false,
         );
@@ -259,6 +260,10 @@ mod tests {
             ("https://x.y.b.example", true),
             ("http://localhost:3000", true),
             ("https://a.example:443", true),
+            ("http://c.example", true),
+            ("http://c.example:80", true),
+            ("https://c.example", false),
+            ("http://c.example:443", false),
             ("http://a.example", false),
             ("https://a.example:8443", false),
             ("https://a.example.evil.example", false),
@@ -269,7 +274,9 @@ mod tests {
             ("https://a.example/", false),
             ("https://a.example/x", false),
             ("https://a.example?x", false),
+            ("https://a.example:443/", false),
             ("https://user@a.example", false),
+            ("https://user@a.example:443", false),
             ("https://a.example https://b", false),
             ("a.example", false),
             ("null", false),
@@ -298,6 +305,18 @@ mod tests {
         for other in [Some("https://b.example"), None] {
             assert_eq!(marked(&some, other), [field("vary", "origin")], "{other:?}");
         }
+        // Cookies come along only where the route says so.
+        assert_eq!(
+            marked(
+                &cors(&["https://a.example"], false),
+                Some("https://a.example")
+            ),
+            [
+                field("access-control-allow-origin", "https://a.example"),
+                field("access-control-expose-headers", "x-total"),
+                field("vary", "origin"),
+            ]
+        );
         for origin in [Some("https://b.example"), Some("null"), None] {
             assert_eq!(
                 marked(&cors(&[], false), origin),
@@ -311,12 +330,15 @@ mod tests {
     }
 
     fn preflight(origin: &str, asked: &[&str]) -> Result<Response<Body>, String> {
+        preflight_of(&cors(&["https://a.example"], false), origin, asked)
+    }
+
+    fn preflight_of(cors: &Cors, origin: &str, asked: &[&str]) -> Result<Response<Body>, String> {
         let mut request = Request::options("/").header(ORIGIN, origin);
         for names in asked {
             request = request.header(ACCESS_CONTROL_REQUEST_HEADERS, *names);
         }
         let parts = request.body(()).unwrap().into_parts().0;
-        let cors = cors(&["https://a.example"], false);
         cors.preflight(&Method::PUT, &parts)
             .map_err(|problem| problem.to_string())
     }
@@ -340,11 +362,52 @@ mod tests {
             assert_eq!(headers[ACCESS_CONTROL_ALLOW_METHODS], "PUT");
             assert_eq!(headers[ACCESS_CONTROL_ALLOW_HEADERS], allowed);
             assert_eq!(headers[ACCESS_CONTROL_MAX_AGE], "600");
+            let vary: Vec<_> = headers.get_all("vary").iter().collect();
+            assert_eq!(
+                vary,
+                [
+                    "access-control-request-method",
+                    "access-control-request-headers"
+                ]
+            );
         }
     }
 
     #[test]
+    fn where_all_origins_are_allowed_all_may_ask_in_advance() {
+        for origin in ["https://b.example", "null", "nonsense"] {
+            let answer = preflight_of(&cors(&[], false), origin, &["x-token"]).unwrap();
+            assert_eq!(answer.status(), 204, "{origin}");
+        }
+        let refused = preflight_of(&cors(&[], false), "https://b.example", &["x-other"]);
+        assert!(refused.unwrap_err().ends_with("`x-other`"));
+    }
+
+    #[test]
+    fn a_route_that_names_no_fields_allows_those_of_every_page() {
+        let cors = Cors::new(&strand_directive::Cors {
+            origins: Origins::Any,
+            headers: BTreeSet::new(),
+            expose: BTreeSet::new(),
+            credentials: false,
+            max_age: Duration::ZERO,
+        })
+        .unwrap();
+        for (asked, allowed) in [(&[][..], None), (&["range"], Some("range"))] {
+            let answer = preflight_of(&cors, "https://b.example", asked).unwrap();
+            let told = answer.headers().get(ACCESS_CONTROL_ALLOW_HEADERS);
+            assert_eq!(told.map(|told| told.to_str().unwrap()), allowed);
+            assert_eq!(answer.headers()[ACCESS_CONTROL_MAX_AGE], "0");
+        }
+        assert!(preflight_of(&cors, "https://b.example", &["x-token"]).is_err());
+        let told = [("access-control-allow-origin".to_owned(), "*".to_owned())];
+        assert_eq!(marked(&cors, None), told);
+    }
+
+    #[test]
     fn what_a_preflight_is_refused_for_is_named() {
+        let long = "x".repeat(300);
+        let begun = format!("the header field `{}`", "x".repeat(100));
         for (origin, asked, expected) in [
             (
                 "https://b.example",
@@ -363,6 +426,9 @@ mod tests {
                 &["authorization"],
                 "the header field `authorization`",
             ),
+            // No name at all, and one that is too long to be told back.
+            ("https://a.example", &["\u{e4}"], "the header field `?`"),
+            ("https://a.example", &[&long], &begun),
         ] {
             let refused = preflight(origin, asked).unwrap_err();
             let expected = format!("denied: `cors` of this route does not allow {expected}");

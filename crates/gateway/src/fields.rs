@@ -467,6 +467,51 @@ mod tests {
         }
     }
 
+    /// Whatever frames, routes or authorises a request, tells what its body is, or for whom a
+    /// proxy asks.
+    #[test]
+    fn trailers_say_nothing_of_what_came_before() {
+        let forbidden = [
+            "authorization",
+            "connection",
+            "content-encoding",
+            "content-length",
+            "content-range",
+            "content-type",
+            "cookie",
+            "expect",
+            "forwarded",
+            "host",
+            "http2-settings",
+            "keep-alive",
+            "proxy-authorization",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-real-ip",
+        ];
+        let mut trailers = headers(&forbidden.map(|name| (name, "1")));
+        trailers.append("x-end", HeaderValue::from_static("bye"));
+        strip_trailers(&mut trailers);
+        let left: Vec<&str> = trailers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["x-end"]);
+    }
+
+    #[test]
+    fn no_value_has_whitespace_around_it() {
+        let check = |value: &str| check_values(&headers(&[("a", "b"), ("x", value)])).is_ok();
+        for good in ["", "a", "a b", "a\tb"] {
+            assert!(check(good), "{good:?}");
+        }
+        for bad in [" ", "\t", " a", "a ", "\ta", "a\t"] {
+            assert!(!check(bad), "{bad:?}");
+        }
+    }
+
     #[test]
     fn a_body_is_chunked_once_or_not_at_all() {
         let check = |values: &[&str]| {

@@ -137,6 +137,7 @@ mod tests {
         for (text, expected) in [
             ("a+b", Some("a+b")),
             ("a%2Fb", Some("a/b")),
+            ("a+b%20c", Some("a+b c")),
             ("%252F", Some("%2F")),
             ("%C3%A4", Some("ä")),
             ("%00", Some("\0")),

@@ -139,6 +139,14 @@ fn sites(apps: &[(&str, &[&str], &[&str])]) -> Result<RoutingTable, RoutingError
     RoutingTable::new(apps, &Metrics::new())
 }
 
+/// The app whose route takes a request, or the status.
+fn app_at(table: &RoutingTable, host: &str, path: &str) -> String {
+    match table.find(&Method::GET, host, path) {
+        Ok(found) => table.entry(*found.value).app.to_string(),
+        Err(problem) => problem.status().as_u16().to_string(),
+    }
+}
+
 #[test]
 fn hosts_tell_apps_apart() {
     let table = sites(&[
@@ -149,10 +157,6 @@ fn hosts_tell_apps_apart() {
         ("other", &[], &["/", "/a"]),
     ])
     .unwrap();
-    let at = |host: &str, path: &str| match table.find(&Method::GET, host, path) {
-        Ok(found) => table.entry(*found.value).app.to_string(),
-        Err(problem) => problem.status().as_u16().to_string(),
-    };
     for (host, path, expected) in [
         ("one.example", "/", "one"),
         ("ONE.Example.", "/a", "one"),
@@ -170,7 +174,24 @@ fn hosts_tell_apps_apart() {
         ("[::1]", "/", "other"),
         ("one.example.org", "/", "other"),
     ] {
-        assert_eq!(at(host, path), expected, "{host}{path}");
+        assert_eq!(app_at(&table, host, path), expected, "{host}{path}");
+    }
+}
+
+/// Also where all hosts are names, or all are wildcards.
+#[test]
+fn hosts_of_one_kind_tell_apps_apart() {
+    for hosts in ["one.example", "*.example"] {
+        let table = sites(&[("one", &[hosts], &["/", "/a"]), ("other", &[], &["/"])]).unwrap();
+        for (host, path, expected) in [
+            ("one.example", "/", "one"),
+            ("one.example", "/a", "one"),
+            ("one.example.org", "/", "other"),
+            ("one.example.org", "/a", "404"),
+        ] {
+            let found = app_at(&table, host, path);
+            assert_eq!(found, expected, "{hosts}: {host}{path}");
+        }
     }
 }
 
@@ -184,6 +205,14 @@ fn a_host_that_nobody_serves_is_told() {
             .to_string()
             .contains("serves the host `two.example`"),
         "{problem}"
+    );
+    // Not all of one that is very long.
+    let long = "x".repeat(10_000);
+    let problem = table.find(&Method::GET, &long, "/").unwrap_err();
+    let told = problem.to_string();
+    assert!(
+        told.ends_with(&format!("`{}`", "x".repeat(MOST_OF_HOST))),
+        "{told}"
     );
 }
 

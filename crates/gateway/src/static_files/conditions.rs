@@ -212,6 +212,9 @@ mod tests {
             (&[("if-range", EXACT)], SEND),
             (&[("if-range", AFTER)], WHOLE),
             (&[("if-range", "nonsense")], WHOLE),
+            // One tag and nothing else.
+            (&[("if-range", "\"t\", \"a\"")], WHOLE),
+            (&[("if-range", "\"t\""), ("if-range", "\"t\"")], WHOLE),
         ] {
             assert_eq!(evaluate(fields, false), expected, "{fields:?}");
         }

@@ -254,6 +254,7 @@ mod tests {
             (Errno::NAMETOOLONG, true),
             (Errno::LOOP, true),
             (Errno::NXIO, true),
+            (Errno::NODEV, true),
             (Errno::MFILE, false),
             (Errno::NFILE, false),
             (Errno::NOMEM, false),
