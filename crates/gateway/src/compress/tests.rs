@@ -112,6 +112,38 @@ fn what_comes_out_is_what_went_in() {
     }
 }
 
+/// However long an answer is, little of it is held, and others on the thread have their turns.
+#[test]
+fn a_long_answer_goes_out_as_it_comes() {
+    // What zlib makes nothing smaller of.
+    let mut state = 1_u32;
+    let mut noise = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    // No piece fills a turn.
+    let pieces: Vec<Vec<u8>> = (0..100)
+        .map(|_| (0..10_000).map(|_| noise()).collect())
+        .collect();
+    let mut body = gzipped(text(pieces.into_iter().map(Step::Data))).into_body();
+    let mut cx = Context::from_waker(noop_waker_ref());
+    let (mut turns, mut longest) = (0, 0);
+    loop {
+        match Pin::new(&mut body).poll_frame(&mut cx) {
+            Poll::Pending => turns += 1,
+            Poll::Ready(Some(frame)) => {
+                let data = frame.unwrap().into_data().unwrap();
+                longest = longest.max(data.len());
+            }
+            Poll::Ready(None) => break,
+        }
+    }
+    assert_eq!(turns, 1_000_000 / TURN);
+    assert!(longest < 200_000, "{longest}");
+}
+
 #[test]
 fn what_was_written_is_sent_while_more_is_waited_for() {
     let steps = [
@@ -141,6 +173,22 @@ fn trailers_come_after_the_end() {
     assert_eq!(end, Poll::Ready(Some(Ok(()))));
     assert_eq!(plain(&bytes), b"a");
     assert_eq!(drain(&mut body), (Vec::new(), Poll::Ready(None)));
+}
+
+/// Whoever asks no more once an answer has ended still sees all of it.
+#[test]
+fn an_answer_has_ended_with_what_comes_last() {
+    for (step, left) in [(None, 1), (Some(Step::Trailers), 2), (Some(Step::Fail), 2)] {
+        let steps = [Some(Step::Data(b"a".to_vec())), step];
+        let mut body = gzipped(text(steps.into_iter().flatten())).into_body();
+        let mut cx = Context::from_waker(noop_waker_ref());
+        let mut frames = 0;
+        while !body.is_end_stream() {
+            assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
+            frames += 1;
+        }
+        assert_eq!(frames, left);
+    }
 }
 
 #[test]
@@ -193,6 +241,19 @@ fn only_texts_of_some_length_are_compressed() {
         (&[("content-type", "application/json")], 2000, true, true),
         (&[("content-type", "Application/LD+JSON")], 2000, true, true),
         (&[("content-type", "image/svg+xml")], 2000, true, true),
+        (&[("content-type", "image/bmp")], 2000, true, true),
+        (
+            &[("content-type", "application/xhtml+xml")],
+            2000,
+            true,
+            true,
+        ),
+        (&[("content-type", "application/wasm")], 2000, true, true),
+        (&[("content-type", "font/ttf")], 2000, true, true),
+        (&[("content-type", "font/woff2")], 2000, false, false),
+        (&[("content-type", "application/zip")], 2000, false, false),
+        (&[("content-type", "video/mp4")], 2000, false, false),
+        (&[("content-type", "text")], 2000, false, false),
         (&[("content-type", "text/event-stream")], 2000, false, false),
         (&[("content-type", "image/png")], 2000, false, false),
         (
@@ -230,10 +291,25 @@ fn only_texts_of_some_length_are_compressed() {
         assert_eq!(is, compressed, "{fields:?} {length}");
         assert_eq!(headers.contains_key("vary"), varies, "{fields:?} {length}");
     }
-    let mut nothing = answer(&[TEXT], full(2000));
-    *nothing.status_mut() = StatusCode::NOT_MODIFIED;
-    let nothing = compress(nothing, &[Coding::Gzip], &Compressors::default(), None);
-    assert!(!nothing.headers().contains_key(CONTENT_ENCODING));
+    for status in [204, 205, 304] {
+        let mut nothing = answer(&[TEXT], full(2000));
+        *nothing.status_mut() = StatusCode::from_u16(status).unwrap();
+        let nothing = compress(nothing, &[Coding::Gzip], &Compressors::default(), None);
+        assert!(
+            !nothing.headers().contains_key(CONTENT_ENCODING),
+            "{status}"
+        );
+        assert!(!nothing.headers().contains_key("vary"), "{status}");
+    }
+    // What it announced counts where nobody knows how much will come.
+    for (length, compressed) in [("1023", false), ("1024", true)] {
+        let mut streamed = text([]);
+        let length = HeaderValue::from_static(length);
+        streamed.headers_mut().insert(CONTENT_LENGTH, length);
+        let streamed = compress(streamed, &[Coding::Gzip], &Compressors::default(), None);
+        let is = streamed.headers().contains_key(CONTENT_ENCODING);
+        assert_eq!(is, compressed);
+    }
     for codings in [&[][..], &[Coding::Brotli]] {
         let response = compress(
             answer(&[TEXT], full(2000)),
@@ -279,6 +355,24 @@ fn the_budget_is_charged_and_paid_back() {
     assert!(!compress().1);
     drop((first, second));
     assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn the_budget_may_be_half_used_and_must_have_room() {
+    let is = |budget: &Arc<MemoryBudget>| {
+        let text = text([Step::Data(vec![b'a'; 2000])]);
+        let response = compress(text, &[Coding::Gzip], &Compressors::default(), Some(budget));
+        response.headers().contains_key(CONTENT_ENCODING)
+    };
+    let budget = MemoryBudget::new(2 * Config::COMPRESSING);
+    let mut used = budget.empty_reservation();
+    assert!(used.grow(Config::COMPRESSING));
+    assert!(is(&budget));
+    assert!(used.grow(1));
+    assert!(!is(&budget));
+    let small = MemoryBudget::new(Config::COMPRESSING - 1);
+    assert!(!is(&small));
+    assert_eq!(small.used(), 0);
 }
 
 #[test]
