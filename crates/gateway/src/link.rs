@@ -224,3 +224,39 @@ fn position(held: &[Reservation], budget: &Arc<MemoryBudget>) -> Option<usize> {
     held.iter()
         .position(|own| std::ptr::eq(own.budget(), &**budget))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use strand_engine::{Answer, Call};
+
+    use super::*;
+
+    /// Calls nothing.
+    struct Nobody;
+
+    impl Dispatch for Nobody {
+        fn dispatch(&self, call: Call) -> Answer<'_> {
+            unreachable!("{}", call.function)
+        }
+    }
+
+    /// A connection that has only this end.
+    pub(crate) fn link(config: Config, http2: bool) -> Arc<Link> {
+        let metrics = Arc::new(Metrics::new());
+        let routes = RoutingTable::new(std::iter::empty(), &metrics).unwrap();
+        let shared = Shared {
+            config,
+            routes: Arc::new(routes),
+            dispatch: Arc::new(Nobody),
+            metrics,
+            access: AccessLog::off(),
+            tls: None,
+            budgets: Vec::new(),
+            files: Places::new(1),
+            draining: AtomicBool::new(false),
+        };
+        let local = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let peer = Peer::new(local.ip(), false, &[]);
+        Link::new(Arc::new(shared), peer, local, http2, Compressors::default())
+    }
+}

@@ -213,7 +213,99 @@ impl Drop for RequestBody {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use http_body_util::{BodyExt, Empty};
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::sync::mpsc;
+    use tokio::time::sleep;
+
     use super::*;
+    use crate::config::Config;
+    use crate::link::tests::link;
+
+    /// What a function gets of a body of so many bytes, which comes in pieces with a wait before
+    /// each, if it thinks for so long about each of them: how many bytes, and how it broke off.
+    async fn received(
+        length: usize,
+        pieces: &[(Duration, usize)],
+        thinks: Duration,
+    ) -> (u64, Option<String>) {
+        let link = link(Config::default(), false);
+        let (tell, mut told) = mpsc::channel(1);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (link, tell) = (Arc::clone(&link), tell.clone());
+            async move {
+                let (mut body, inbound) = RequestBody::new(request.into_body(), link);
+                let fault = loop {
+                    match body.frame().await {
+                        Some(Ok(_)) => sleep(thinks).await,
+                        Some(Err(error)) => break Some(error.to_string()),
+                        None => break None,
+                    }
+                };
+                let _ = tell.send((inbound.bytes(), fault)).await;
+                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+            }
+        });
+        let (near, mut far) = duplex(1 << 20);
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(near), service);
+        let client = async {
+            let head = format!("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: {length}\r\n\r\n");
+            far.write_all(head.as_bytes()).await.unwrap();
+            for (wait, bytes) in pieces {
+                sleep(*wait).await;
+                far.write_all(&vec![b'x'; *bytes]).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let both = async { tokio::join!(connection, client) };
+        tokio::select! {
+            told = told.recv() => told.unwrap(),
+            _ = both => unreachable!("the client stays"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_comes_as_fast_as_it_must() {
+        let seconds = Duration::from_secs;
+        let rate = 128;
+        // As slow as it may be, for longer than any silence may last.
+        let slow = vec![(seconds(9), 9 * rate); 20];
+        let length = 20 * 9 * rate;
+        let whole = (length as u64, None);
+        assert_eq!(received(length, &slow, Duration::ZERO).await, whole);
+        // One byte less, once it is looked at.
+        let mut slower = slow.clone();
+        slower[0].1 -= 1;
+        let (bytes, fault) = received(length, &slower, Duration::ZERO).await;
+        assert_eq!(bytes, 4 * 9 * rate as u64 - 1);
+        let expected = "bad-request: the body came with less than 128 bytes a second";
+        assert_eq!(fault.as_deref(), Some(expected));
+        // That a function thinks is no fault of the client's.
+        let at_once = [(seconds(1), 1); 5];
+        assert_eq!(received(5, &at_once, seconds(100)).await, (5, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_not_silent_for_long() {
+        let seconds = Duration::from_secs;
+        let start = Instant::now();
+        // Neither piece comes too slowly.
+        let pieces = [(seconds(20), 5000); 2];
+        let (bytes, fault) = received(20_000, &pieces, seconds(5)).await;
+        assert_eq!(bytes, 10_000);
+        let expected = "bad-request: no byte of the body came for 30s";
+        assert_eq!(fault.as_deref(), Some(expected));
+        // From when the function had asked for more.
+        assert_eq!(start.elapsed().as_secs(), 40 + 5 + 30);
+    }
 
     #[test]
     fn what_tls_cannot_read_is_no_fault_of_the_body_s() {

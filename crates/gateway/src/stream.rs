@@ -110,3 +110,80 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
         Poll::Ready(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::poll;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::link::tests::link;
+
+    #[test]
+    fn each_piece_waits_by_itself() {
+        let progress = StreamProgress::default();
+        // The function has the time that it takes.
+        progress.asked();
+        assert_eq!(progress.waiting(), None);
+        progress.given();
+        let first = progress.waiting();
+        assert!(first.is_some());
+        progress.given();
+        assert_eq!(progress.waiting(), first);
+        for _ in 0..2 {
+            progress.asked();
+            assert_eq!(progress.waiting(), None);
+        }
+        progress.given();
+        let second = progress.waiting();
+        assert!(second.is_some() && second != first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_when_its_client_takes_nothing() {
+        let second = Duration::from_secs(1);
+        let link = link(Config::default(), true);
+        let progress = Arc::new(StreamProgress::default());
+        let held = Arc::new(());
+        let future = {
+            let held = Arc::clone(&held);
+            async move {
+                std::future::pending::<()>().await;
+                drop(held);
+            }
+        };
+        let mut task = StreamTask {
+            future: Some(Box::pin(future)),
+            progress: Some(Arc::clone(&progress)),
+            timeout: 10 * second,
+            waiting: None,
+            timer: None,
+            link: Arc::clone(&link),
+        };
+        // What is waited for is no fault of the client's, also after a piece.
+        for _ in 0..2 {
+            progress.given();
+            assert!(poll!(&mut task).is_pending());
+            advance(9 * second).await;
+            assert!(poll!(&mut task).is_pending());
+            progress.asked();
+            assert!(poll!(&mut task).is_pending());
+            advance(60 * second).await;
+            assert!(poll!(&mut task).is_pending());
+        }
+        // Each piece has all of the time, also if nobody looked in between.
+        for _ in 0..3 {
+            progress.asked();
+            progress.given();
+            assert!(poll!(&mut task).is_pending());
+            advance(9 * second).await;
+            assert!(poll!(&mut task).is_pending());
+        }
+        let timed_out = || link.shared.metrics.connections().timed_out.get();
+        assert_eq!((Arc::strong_count(&held), timed_out()), (2, 0));
+        advance(2 * second).await;
+        assert!(poll!(&mut task).is_ready());
+        assert_eq!((Arc::strong_count(&held), timed_out()), (1, 1));
+    }
+}
