@@ -215,6 +215,27 @@ async fn a_line_comes_after_the_last_byte() {
     assert_eq!(line["bytes_out"], 9);
 }
 
+/// Of such a body hyper does not ask for the end.
+#[tokio::test]
+async fn an_answer_that_is_as_long_as_it_said_is_no_abort() {
+    let server = Server::of(Config::default(), |_| async {
+        let mut response = Response::new(steps(vec![data("on"), data("ce")]));
+        response.headers_mut().insert("content-length", 4.into());
+        Ok(response)
+    });
+    let mut client = Client::connect(server.addr).await;
+    for _ in 0..2 {
+        assert_eq!(client.get("/").await.text(), "once");
+    }
+    for line in server.lines(2).await {
+        assert_eq!(
+            (&line["aborted"], &line["bytes_out"]),
+            (&json!(false), &json!(4)),
+            "{line}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_abort_is_in_the_line() {
     let server = Server::of(Config::default(), |call| async move {

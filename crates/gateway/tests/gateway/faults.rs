@@ -8,7 +8,7 @@ use strand_gateway::Config;
 use tokio::time::timeout;
 
 use crate::client::{Client, PATIENCE, http2};
-use crate::support::{Server, data, full, get, steps, text};
+use crate::support::{Server, data, full, get, never, steps, text};
 
 #[tokio::test]
 async fn problems_of_functions_are_passed_on() {
@@ -57,6 +57,26 @@ async fn problems_of_functions_are_passed_on() {
         );
         assert_eq!(answer.header("connection"), Some("close"));
     }
+}
+
+/// Whatever the function makes of it, or waits for instead.
+#[tokio::test]
+async fn a_client_is_told_of_a_body_that_cannot_be_read() {
+    let server = Server::of(Config::default(), |call| async move {
+        assert!(call.request.into_body().collect().await.is_err());
+        never().await
+    });
+    let mut client = Client::connect(server.addr).await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\nnone\r\n")
+        .await;
+    let answer = client.answer(false).await;
+    assert_eq!(
+        (answer.status, &answer.json()["field"]),
+        (400, &json!("body"))
+    );
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(client.is_closed().await);
 }
 
 #[tokio::test]

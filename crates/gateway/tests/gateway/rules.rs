@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 use std::{fs, path::Path};
 
@@ -404,6 +405,8 @@ async fn files_go_out_as_their_compressed_neighbours() {
         .open(app.0.join("old.bin.gz"))
         .unwrap();
     stale.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    // No neighbour is one that stands elsewhere.
+    symlink("/etc/passwd", app.0.join("b.css.br")).unwrap();
     let mut public = folder("/{*rest}", ".");
     public.rules.compress = true;
     public.rules.cache_control = Some("public, max-age=60".to_owned());

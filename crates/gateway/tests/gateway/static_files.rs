@@ -188,6 +188,20 @@ async fn paths_lead_to_files_and_nowhere_else() {
     );
 }
 
+/// Browsers take a path that begins with two slashes for a host.
+#[tokio::test]
+async fn no_folder_leads_to_another_host() {
+    let app = app();
+    let routes = [folder("//evil.example/{*rest}", "public")];
+    let server = Server::start(Config::default(), &app.0, &routes, |_| async {
+        Ok(text("api"))
+    });
+    let mut client = Client::connect(server.addr).await;
+    assert_eq!(client.get("//evil.example/").await.text(), PAGE);
+    let answer = client.get("//evil.example").await;
+    assert_eq!((answer.status, answer.header("location")), (404, None));
+}
+
 #[tokio::test]
 async fn parts_and_conditions() {
     let app = app();
