@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -275,6 +276,36 @@ fn what_is_wrong_with_a_certificate_is_said_at_the_start() {
         said.contains("other.key: it is not the key of the certificate in"),
         "{said}"
     );
+}
+
+#[test]
+fn what_an_operator_should_look_after_is_in_the_log() {
+    let site = Site::new();
+    site.issue("site", &["a.example"]);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["b.example".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2024, 3, 1);
+    let ended = params.signed_by(&key, &site.issuer).unwrap();
+    fs::write(site.path("ended.pem"), ended.pem()).unwrap();
+    fs::write(site.path("ended.key"), key.serialize_pem()).unwrap();
+    let config = site.path("node.toml");
+    fs::write(
+        &config,
+        "[tls]\ncertificates = [{ certificate = \"ended.pem\", key = \"ended.key\" }]\n",
+    )
+    .unwrap();
+    // A group is not every user.
+    for (name, mode) in [("site.key", 0o640), ("ended.key", 0o604)] {
+        fs::set_permissions(site.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let app = TestApp::new("  routes: [{ path: /, redirect: { to: \"https://a.example/\" } }]\n");
+    let mut server = site.up(&app, &["--config", config.to_str().unwrap()]);
+    // The other one comes before it.
+    let line = server.wait_for_line(|line| line.contains("every user of this machine may read"));
+    assert!(line.contains("ended.key"), "{line}");
+    let line = server.wait_for_line(|line| line.contains("the certificate ended on 2024-03-01"));
+    assert!(line.contains("ended.pem"), "{line}");
 }
 
 /// Asks over and over, over new connections and over one that is kept, until it is told to stop.

@@ -142,6 +142,34 @@ fn what_nodes_learn_at_once_adds_up() {
 }
 
 #[test]
+fn what_a_start_needed_stands_before_what_it_did_not() {
+    let node = Node::new();
+    let paths = node.learn(&["a", "b"]);
+    let sources = node.open();
+    assert!(sources.find(&paths[1]).is_some());
+    let new = node.write("c");
+    let id = |path: &Path| FileId::look(path).expect("is there");
+    sources.learn(id(&new), known("c"));
+    sources.save();
+    let files = node.open().before.files;
+    let found: Vec<_> = files.iter().map(|entry| entry.id).collect();
+    assert_eq!(found, [id(&new), id(&paths[1]), id(&paths[0])]);
+}
+
+#[test]
+fn what_is_learnt_anew_takes_the_place_of_what_was_known() {
+    let node = Node::new();
+    let paths = node.learn(&["a"]);
+    let sources = node.open();
+    let id = FileId::look(&paths[0]).expect("is there");
+    sources.learn(id, known("other"));
+    sources.save();
+    let sources = node.open();
+    assert_eq!(sources.find(&paths[0]), Some(known("other")));
+    assert_eq!(sources.before.files.len(), 1);
+}
+
+#[test]
 fn what_was_needed_last_stays() {
     let node = Node::new();
     let file = FileId::look(&node.write("file")).expect("is there");

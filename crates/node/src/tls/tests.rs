@@ -65,6 +65,22 @@ fn a_certificate_is_chosen_by_name() {
     }
 }
 
+/// Clients know an authority, and seldom the one that signed it.
+#[test]
+fn a_certificate_comes_with_those_that_lead_to_it() {
+    let folder = TempDir::new().unwrap();
+    let (own, issuer) = (
+        files(&folder, "own", &["a.example"]),
+        files(&folder, "issuer", &["b.example"]),
+    );
+    let chain = [&own, &issuer].map(|it| std::fs::read_to_string(&it.certificate).unwrap());
+    std::fs::write(&own.certificate, chain.concat()).unwrap();
+    let set = read_all(&[own]).unwrap();
+    assert_eq!(set.certificates[0].cert.len(), 2);
+    // The names are those of its own.
+    assert_eq!(set.all_names(), ["a.example"]);
+}
+
 #[test]
 fn each_certificate_has_its_end() {
     let folder = TempDir::new().unwrap();
@@ -172,6 +188,18 @@ async fn files_that_change_are_read_again() {
     std::fs::copy(&third.key, &here.key).unwrap();
     becomes(&certificates, "third.example").await;
     watching.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_stay_as_they_are_are_not_read_again() {
+    let folder = TempDir::new().unwrap();
+    let here = files(&folder, "here", &["a.example"]);
+    let certificates = Certificates::read(vec![here]).unwrap();
+    let before = certificates.current.load_full();
+    // The clock stands still while they are looked at.
+    let watching = Arc::clone(&certificates).watch();
+    assert!(tokio::time::timeout(LOOK * 5, watching).await.is_err());
+    assert!(Arc::ptr_eq(&before, &certificates.current.load_full()));
 }
 
 #[tokio::test]
