@@ -11,8 +11,8 @@ fn check(text: &str, present: &[&str], expected: Expect) {
     check_links(text, present, &[], expected);
 }
 
-/// The same; what is in `outside` is there by a link that leads out, and `whole` is one to the
-/// app's folder, where the Directive is.
+/// The same; what is in `outside` is there by a link that leads out, `whole` is one to the app's
+/// folder, where the Directive is, and `index/index.html` one to the Directive.
 #[track_caller]
 fn check_links(text: &str, present: &[&str], outside: &[&str], expected: Expect) {
     let directive = parse(text).directive.unwrap();
@@ -26,7 +26,8 @@ fn check_links(text: &str, present: &[&str], outside: &[&str], expected: Expect)
         }
     };
     let leads_out = |path: &str| outside.contains(&path);
-    let holds_directive = |path: &str| [".", "whole", "directive.yaml"].contains(&path);
+    let holding = [".", "whole", "directive.yaml", "index/index.html"];
+    let holds_directive = |path: &str| holding.contains(&path);
     let found = check_files(&directive, &exists, &leads_out, &holds_directive);
     expected.assert_eq(&listed(&found, text));
 }
@@ -182,7 +183,7 @@ fn static_files_elsewhere() {
 #[test]
 fn the_directive_is_not_given_away() {
     let text = app(
-        "routes:\n  - { path: '/a/{*rest}', static: . }\n  - { path: '/b/{*rest}', static: whole }\n  - { path: /c, static: directive.yaml }\n  - { path: /d, static: . }\n  - { path: '/e/{*rest}', static: public }",
+        "routes:\n  - { path: '/a/{*rest}', static: . }\n  - { path: '/b/{*rest}', static: whole }\n  - { path: /c, static: directive.yaml }\n  - { path: /d, static: . }\n  - { path: '/e/{*rest}', static: public }\n  - { path: /f, static: index }",
     );
     check(
         &text,
@@ -193,6 +194,8 @@ fn the_directive_is_not_given_away() {
             "directive.yaml",
             "public/",
             "public/directive.yaml",
+            "index/",
+            "index/index.html",
         ],
         expect![[r#"
             error 7:37 |.| spec.routes[0].static
@@ -203,6 +206,9 @@ fn the_directive_is_not_given_away() {
                 put what is public into a folder of its own, for example `./public`, and name that
             error 9:27 |directive.yaml| spec.routes[2].static
               `directive.yaml` is the Directive, so that `/c` gives it to everybody, with what stands in `config` and `env`
+                put what is public into a folder of its own, for example `./public`, and name that
+            error 12:27 |index| spec.routes[5].static
+              `index/index.html` is the Directive, so that `/f` gives it to everybody, with what stands in `config` and `env`
                 put what is public into a folder of its own, for example `./public`, and name that
         "#]],
     );

@@ -7,6 +7,7 @@ use strand_directive::{
     Cors, HeaderRules, Origins, Redirect, RouteLimits, RouteTarget, Rules, parse,
 };
 
+use crate::schema::agrees;
 use crate::{app, check, routes};
 
 /// The rules and targets of routes that are right.
@@ -358,6 +359,118 @@ fn fields_of_answers() {
                 put it in quotes: `"1"`
         "#]],
     );
+}
+
+/// What is said of a route that says this beside its function.
+#[track_caller]
+fn said(fields: &str) -> Vec<String> {
+    let text = routes(&format!("- {{ path: /, function: f, {fields} }}"));
+    let outcome = parse(&text);
+    agrees(&text, &outcome);
+    let problems = outcome.problems.into_iter();
+    problems.map(|problem| problem.message).collect()
+}
+
+#[test]
+fn what_the_gateway_says_is_not_for_a_route() {
+    for name in [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "content-encoding",
+        "content-range",
+        "date",
+        "vary",
+        "x-request-id",
+    ] {
+        for fields in [
+            format!("headers: {{ set: {{ {name}: a }} }}"),
+            format!("headers: {{ remove: [{name}] }}"),
+        ] {
+            let said = said(&fields);
+            let expected = format!("the field `{name}` is not for a route to say: ");
+            assert!(
+                said.len() == 1 && said[0].starts_with(&expected),
+                "{fields}: {said:?}"
+            );
+        }
+    }
+    // Of CORS a route may say what it likes, in one way.
+    let cors = "cors: { origins: ['*'] }";
+    for fields in [
+        "headers: { set: { access-control-max-age: '5' } }",
+        "headers: { remove: [Access-Control-Allow-Origin] }",
+    ] {
+        assert!(said(fields).is_empty(), "{fields}");
+        let said = said(&format!("{cors}, {fields}"));
+        assert!(
+            said.len() == 1 && said[0].ends_with("is not for a route to say: `cors` says it"),
+            "{fields}: {said:?}"
+        );
+    }
+}
+
+#[test]
+fn lists_are_bounded() {
+    for (fields, entry, expected) in [
+        (
+            "cors: { origins: [_] }",
+            "'https://aN.example'",
+            "`origins` has 1 to 100 entries, found 101",
+        ),
+        (
+            "cors: { origins: ['*'], headers: [_] }",
+            "xN",
+            "`headers` has at most 100 fields, found 101",
+        ),
+        (
+            "cors: { origins: ['*'], expose: [_] }",
+            "xN",
+            "`expose` has at most 100 fields, found 101",
+        ),
+        (
+            "headers: { remove: [_] }",
+            "xN",
+            "`remove` has at most 100 fields, found 101",
+        ),
+        (
+            "headers: { set: { _ } }",
+            "xN: a",
+            "`set` has at most 100 fields, found 101",
+        ),
+    ] {
+        let with = |count: usize| {
+            let entry = |number: usize| entry.replace('N', &number.to_string());
+            let entries: Vec<String> = (0..count).map(entry).collect();
+            said(&fields.replace('_', &entries.join(", ")))
+        };
+        assert_eq!(with(100), Vec::<String>::new());
+        assert_eq!(with(101), [expected]);
+    }
+}
+
+#[test]
+fn names_and_values_are_bounded() {
+    let set = |name: usize, value: usize| {
+        let (name, value) = ("x".repeat(name), "v".repeat(value));
+        said(&format!("headers: {{ set: {{ {name}: {value} }} }}"))
+    };
+    assert_eq!(set(64, 4096), Vec::<String>::new());
+    let too_long = "the value has 4097 bytes, at most 4096 are allowed";
+    assert_eq!(set(64, 4097), [too_long]);
+    let no_name = set(65, 1);
+    assert!(
+        no_name.len() == 1 && no_name[0].ends_with("is not the name of a header field"),
+        "{no_name:?}"
+    );
+    let cache_control = |value: usize| said(&format!("cacheControl: {}", "v".repeat(value)));
+    assert_eq!(cache_control(4096), Vec::<String>::new());
+    assert_eq!(cache_control(4097), [too_long]);
 }
 
 #[test]
