@@ -192,7 +192,7 @@ impl Drop for Background {
 /// When a task's time is over.
 pub(crate) trait Deadline: Send + Sync + 'static {
     /// The next time at which it has to be looked at.
-    fn next(&self) -> Instant;
+    fn at(&self) -> Instant;
 
     /// Ends when that may have come nearer.
     fn nearer(&self) -> impl Future<Output = ()> + Send {
@@ -202,7 +202,7 @@ pub(crate) trait Deadline: Send + Sync + 'static {
 
 /// One that stays.
 impl Deadline for Instant {
-    fn next(&self) -> Instant {
+    fn at(&self) -> Instant {
         *self
     }
 }
@@ -427,10 +427,10 @@ impl Share {
                 }
                 // The next turn of the loop looks at it.
                 () = deadline.nearer() => {}
-                () = tokio::time::sleep_until(deadline.next().max(not_before).into()) => {
+                () = tokio::time::sleep_until(deadline.at().max(not_before).into()) => {
                     // Another one may have come meanwhile. And an instance that serves
                     // others, too, goes on when the time of one is over.
-                    if deadline.next() <= Instant::now() {
+                    if deadline.at() <= Instant::now() {
                         hurry.now();
                         not_before = Instant::now() + HURRY_AGAIN;
                     }

@@ -30,7 +30,7 @@ pub(crate) struct Linked {
 }
 
 enum Pre {
-    Http03(http03::Handler),
+    Http03(Box<http03::Handler>),
     Http02(http02::Handler),
     Task(task::TaskPre<Ctx>),
     Command03(p3::bindings::CommandPre<Ctx>),
@@ -196,9 +196,9 @@ fn link(
     let linker = engine.linkers.with(&engine.wasm, capabilities)?;
     let pre = linker.instantiate_pre(&component.component)?;
     Ok(match world {
-        World::Http03 => Pre::Http03(http03::Handler::new(
+        World::Http03 => Pre::Http03(Box::new(http03::Handler::new(
             wasmtime_wasi_http::p3::bindings::ServicePre::new(pre)?,
-        )),
+        ))),
         World::Http02 => Pre::Http02(http02::Handler::new(
             wasmtime_wasi_http::p2::bindings::ProxyPre::new(pre)?,
         )),

@@ -215,7 +215,7 @@ struct End {
 }
 
 impl Deadline for Arc<End> {
-    fn next(&self) -> Instant {
+    fn at(&self) -> Instant {
         if self.has_come.load(Relaxed) {
             Instant::now()
         } else {

@@ -347,7 +347,7 @@ fn code_beyond_the_limit_is_its_app_s_to_pay_for() {
     let residency = Residency::new(10);
     let (app, budget) = (residency.counted.of_app("an app"), MemoryBudget::new(15));
     let [first, second, third] = [10, 9, 7].map(|bytes| residency.charge(bytes));
-    let admit = |charge| residency.admit(&app, charge, &budget);
+    let admit = |charge: &Charge| residency.admit(&app, charge, &budget);
     admit(&first).expect("there is room");
     assert_eq!(budget.used(), 0);
     admit(&second).expect("there is memory");

@@ -369,7 +369,7 @@ impl Instance {
 
 impl Deadline for Arc<Instance> {
     /// When the next request's time is over, or all that there is.
-    fn next(&self) -> Instant {
+    fn at(&self) -> Instant {
         let state = self.state();
         state.next_end().unwrap_or(state.latest)
     }
