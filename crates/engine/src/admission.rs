@@ -256,15 +256,54 @@ mod tests {
         assert!((0.3..0.4).contains(&seconds(4, 8000)));
     }
 
+    #[test]
+    fn each_round_has_all_its_places() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut pace = Pace::new(4, start);
+        for _ in 0..4 {
+            pace.came_back(at(4000));
+        }
+        assert_eq!(pace.each, Some(Duration::from_secs(1)));
+        // Those of the next one tell nothing before the last of them is back.
+        for millis in [4001, 4002, 4003] {
+            pace.came_back(at(millis));
+            assert_eq!(pace.each, Some(Duration::from_secs(1)));
+        }
+        pace.came_back(at(4400));
+        assert_eq!(pace.each, Some(Duration::from_millis(750 + 25)));
+    }
+
     #[tokio::test]
     async fn the_pace_begins_anew_with_the_first_one_that_waits() {
         let admission = admission(1, 3);
         let now = Instant::now();
         admission.pace().each = Some(Duration::from_secs(3600));
         assert_eq!(admission.begin_to_wait(now), 0);
-        assert_eq!(admission.begin_to_wait(now), 1);
         let soon = now + Duration::from_secs(1);
-        assert!(admission.is_worth_it(1, now, soon).is_ok());
+        assert!(admission.is_worth_it(0, now, soon).is_ok());
+        // What is seen from then on holds for those that follow.
+        admission.pace().each = Some(Duration::from_secs(3600));
+        assert_eq!(admission.begin_to_wait(now), 1);
+        assert!(admission.is_worth_it(1, now, soon).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_that_come_back_while_calls_wait_make_the_pace() {
+        let admission = admission(1, 1);
+        let soon = Instant::now() + Duration::from_secs(5);
+        // Nobody waits for this one.
+        drop(enter(&admission, soon, Duration::MAX).await.expect("runs"));
+        assert_eq!(admission.pace().each, None);
+        let first = enter(&admission, soon, Duration::MAX).await.expect("runs");
+        let second = tokio::spawn({
+            let admission = Arc::clone(&admission);
+            async move { enter(&admission, soon, Duration::MAX).await }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        assert!(admission.pace().each.is_some());
+        assert!(second.await.expect("no panic").is_ok());
     }
 
     #[tokio::test]
@@ -300,9 +339,15 @@ mod tests {
             "limit concurrency (1): 1 calls of this function run and 3 wait already"
         );
         assert_eq!(later, "2");
-        // However slow it is, nobody is told to stay away for long.
+        // However slow it is, nobody is told to stay away for long,
         *admission.pace() = pace(6000);
         assert_eq!(refused(2, 1).expect_err("is sent away").1, "60");
+        assert_eq!(refused(3, 3600).expect_err("is sent away").1, "60");
+        // or to come back at once, or too early.
+        *admission.pace() = pace(0);
+        assert_eq!(refused(3, 3600).expect_err("is sent away").1, "1");
+        admission.pace().each = Some(Duration::from_millis(2500));
+        assert_eq!(refused(3, 3600).expect_err("is sent away").1, "3");
     }
 
     #[tokio::test(start_paused = true)]

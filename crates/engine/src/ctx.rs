@@ -229,4 +229,46 @@ mod tests {
         // A limit below the least is kept.
         assert_eq!(FieldRoom::new(100).with(4096), 100);
     }
+
+    #[test]
+    fn what_a_set_may_have_follows_the_handles_both_ways() {
+        let mut room = FieldRoom::new(128 << 10);
+        let (mut http, mut table) = (WasiHttpCtx::new(), ResourceTable::new());
+        // Nothing else tells it.
+        let told = |http: &WasiHttpCtx| format!("{http:?}");
+        let mut held = Vec::new();
+        for handles in [8, 64, 4] {
+            while held.len() < handles {
+                held.push(table.push(()).expect("there is room"));
+            }
+            for handle in held.drain(handles..) {
+                table.delete(handle).expect("it is there");
+            }
+            let before = told(&http);
+            for _ in 1..CALLS {
+                room.adjust(&mut http, &mut table);
+            }
+            assert_eq!(told(&http), before);
+            room.adjust(&mut http, &mut table);
+            let mut expected = WasiHttpCtx::new();
+            expected.set_field_size_limit(room.with(handles));
+            assert_eq!(told(&http), told(&expected));
+        }
+    }
+
+    #[test]
+    fn each_capability_finds_its_own_state() {
+        struct Buckets(u8);
+        struct Settings(u8);
+        let mut slots = Slots::default();
+        slots
+            .0
+            .push((TypeId::of::<Buckets>(), Box::new(Buckets(1))));
+        assert!(slots.get_mut::<Settings>().is_none());
+        slots
+            .0
+            .push((TypeId::of::<Settings>(), Box::new(Settings(2))));
+        assert_eq!(slots.get_mut::<Buckets>().expect("is there").0, 1);
+        assert_eq!(slots.get_mut::<Settings>().expect("is there").0, 2);
+    }
 }

@@ -303,6 +303,48 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_its_own_maximum_refuses_takes_nothing_back() {
+        let mut l = limiter(2000, u64::MAX);
+        assert!(l.memory_growing(0, 400, None).expect("grows"));
+        assert!(l.table_growing(0, 50, None).expect("grows"));
+        assert!(!l.table_growing(50, 60, Some(50)).expect("refuses"));
+        let error = wasmtime::Error::msg("more than its maximum");
+        l.table_grow_failed(error).expect("copes");
+        assert_eq!(l.memory_in_use(), 400 + 50 * 8);
+        assert!(!l.table_growing(0, 51, None).expect("refuses"));
+        assert!(l.table_growing(0, 50, None).expect("grows"));
+    }
+
+    #[test]
+    fn a_refusal_says_which_limit_it_was_and_its_value() {
+        let said = |l: &Limiter| l.refusal().expect("a refusal").to_string();
+        let mut l = limiter(64 << 10, 32 << 10);
+        assert!(!l.memory_growing(0, 1 << 20, None).expect("refuses"));
+        assert_eq!(
+            said(&l),
+            "limit memory (64Ki): the function may use 64Ki of memory"
+        );
+        assert!(!l.table_growing(0, 101, None).expect("refuses"));
+        assert_eq!(
+            said(&l),
+            "limit tables (100): the function's tables may hold 100 elements"
+        );
+        assert!(!l.memory_growing(0, 33 << 10, None).expect("refuses"));
+        assert!(said(&l).starts_with("limit node-memory (32Ki): "));
+    }
+
+    #[test]
+    fn what_nobody_sets_is_what_the_documentation_says() {
+        let limits = Limits::default();
+        assert_eq!((limits.memory, limits.body), (134_217_728, 8_388_608));
+        assert_eq!((limits.cpu.as_secs(), limits.wall.as_secs()), (30, 60));
+        assert_eq!((limits.concurrency, limits.queue), (64, 64));
+        assert_eq!((limits.table_elements, limits.handles), (1_048_576, 4096));
+        assert_eq!((limits.host_buffers, limits.headers), (4_194_304, 131_072));
+        assert_eq!((limits.output, limits.call_depth), (1_073_741_824, 8));
+    }
+
+    #[test]
     fn a_refusal_is_remembered_until_the_next_request() {
         let mut l = limiter(1000, u64::MAX);
         assert!(!l.memory_growing(0, 1001, None).expect("refuses"));
@@ -320,7 +362,9 @@ mod tests {
             (1023, "1023"),
             (1024, "1Ki"),
             (1536, "1536"),
+            (1 << 20, "1Mi"),
             (128 << 20, "128Mi"),
+            (1 << 30, "1Gi"),
             (4 << 30, "4Gi"),
             ((4 << 30) + 1024, "4194305Ki"),
         ] {

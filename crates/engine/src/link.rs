@@ -207,3 +207,48 @@ fn link(
         World::Command02 => Pre::Command02(p2::bindings::CommandPre::new(pre)?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::base_config;
+    use crate::ctx::CtxBuilder;
+
+    /// A capability, of a kind for each number.
+    struct Kind<const N: u8>;
+
+    impl<const N: u8> Capability for Kind<N> {
+        fn add_to_linker(&self, _linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+            match N {
+                0 => Err(wasmtime::Error::msg("it is there already")),
+                _ => Ok(()),
+            }
+        }
+
+        fn attach(&self, _builder: &mut CtxBuilder) {}
+    }
+
+    fn kind<const N: u8>() -> Arc<dyn Capability> {
+        Arc::new(Kind::<N>)
+    }
+
+    #[test]
+    fn functions_with_the_same_kinds_of_grants_share_a_linker_and_no_others() {
+        let wasm = wasmtime::Engine::new(&base_config()).expect("an engine");
+        let linkers = Linkers::default();
+        let with = |granted: &[Arc<dyn Capability>]| linkers.with(&wasm, granted);
+        let first = with(&[kind::<1>()]).expect("links");
+        let again = with(&[kind::<1>()]).expect("links");
+        assert!(Arc::ptr_eq(&first, &again));
+        for granted in [vec![], vec![kind::<2>()], vec![kind::<1>(), kind::<2>()]] {
+            let other = with(&granted).expect("links");
+            assert!(!Arc::ptr_eq(&first, &other));
+            let again = with(&granted).expect("links");
+            assert!(Arc::ptr_eq(&other, &again));
+        }
+        // One that lacks what could not be added is not kept.
+        for _ in 0..2 {
+            assert!(with(&[kind::<0>()]).is_err());
+        }
+    }
+}

@@ -249,6 +249,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_poll_uses_counts_before_its_end_and_nothing_between_polls() {
+        let meter = Meter::new(Duration::from_secs(1));
+        let before = Duration::from_millis(5);
+        meter.used.store(nanos(before), Relaxed);
+        meter.enter();
+        spin(Duration::from_millis(1));
+        let used = meter.used();
+        assert!(used >= before + Duration::from_millis(1), "{used:?}");
+        meter.leave();
+        let used = meter.used();
+        spin(Duration::from_millis(1));
+        assert_eq!(meter.used(), used);
+    }
+
+    #[test]
+    fn the_cpu_clock_is_read_once_a_quantum() {
+        let read_at = |now| {
+            refresh_reading(now);
+            READING.get().0
+        };
+        READING.set((1, 0));
+        assert_eq!(read_at(nanos(QUANTUM)), 1);
+        assert_eq!(read_at(nanos(QUANTUM) + 1), nanos(QUANTUM) + 1);
+    }
+
+    #[test]
     fn stops_at_the_limit_and_not_before() {
         let meter = Meter::new(Duration::from_millis(10));
         meter.used.store(nanos(Duration::from_millis(9)), Relaxed);

@@ -218,10 +218,65 @@ mod tests {
     }
 
     #[test]
+    fn who_has_more_than_its_part_may_take_nothing() {
+        let shares = Shares::new(8);
+        let one = shares.of_app("a");
+        assert_eq!(one.take(8), Ok(8));
+        let _other = shares.of_app("b");
+        // Which is no more: a growth by nothing does not fail.
+        assert_eq!(one.take(0), Ok(8));
+    }
+
+    #[test]
     fn what_is_no_app_s_is_not_kept_from_anybody() {
         let shares = Shares::new(8);
-        let _apps = [shares.of_app("a"), shares.of_app("b")];
-        assert_eq!(shares.of_nobody().take(8), Ok(8));
+        let apps = [shares.of_app("a"), shares.of_app("b")];
+        let nobody = shares.of_nobody();
+        assert_eq!(nobody.take(8), Ok(8));
+        nobody.give_back(8);
+        drop(nobody);
+        // Nor is it missed when it is gone: there are two apps still.
+        assert_eq!(apps[0].take(8), Err(Refused::HasItsPart));
+    }
+
+    #[test]
+    fn apps_that_are_gone_are_forgotten_and_no_others() {
+        let shares = Shares::new(8);
+        let app = |of: &str, number: usize| shares.of_app(&format!("{of}{number}"));
+        let stay: Vec<_> = (0..50).map(|number| app("stays", number)).collect();
+        for number in 0..1000 {
+            drop(app("goes", number));
+        }
+        for (number, share) in stay.iter().enumerate() {
+            assert!(Arc::ptr_eq(share, &app("stays", number)));
+        }
+        let known = shares.apps.lock().expect("no panic").len();
+        assert!(known < 200, "{known}");
+    }
+
+    /// What is told before something goes is what comes true when it has gone.
+    #[test]
+    fn there_is_room_for_what_can_be_taken() {
+        let shares = Shares::new(80);
+        let (greedy, modest) = (shares.of_app("a"), shares.of_app("b"));
+        assert_eq!(greedy.take(70), Ok(70));
+        assert_eq!(modest.take(8), Ok(78));
+        for less in 0..=8 {
+            for more in 0..=20 {
+                let told = [
+                    greedy.has_room_for(more, less, 0),
+                    modest.has_room_for(more, less, less),
+                ];
+                modest.give_back(less);
+                let can = [&greedy, &modest].map(|share| {
+                    let taken = share.take(more).is_ok();
+                    share.give_back(if taken { more } else { 0 });
+                    taken
+                });
+                assert_eq!(told, can, "{more} when {less} have gone");
+                modest.take(less).expect("it had so much");
+            }
+        }
     }
 
     /// Whoever asks, and in which order: what is counted is what they have.

@@ -333,17 +333,78 @@ mod tests {
     }
 
     #[test]
-    fn several_threads_take_from_different_apps() {
-        let mut queue = queue(&[("a", 100, 100), ("b", 100, 100)]);
-        for item in 0..4 {
-            queue.push(item % 2, item);
+    fn the_weight_of_an_app_that_was_said_last_counts() {
+        let mut queue = queue(&[("a", 100, 100), ("b", 100, 100), ("a", 300, 100)]);
+        let shares = had(&mut queue, &[MILLISECOND; 3], 10_000);
+        assert_close(&shares, &[0.375, 0.25, 0.375]);
+    }
+
+    #[test]
+    fn several_threads_take_from_different_apps_and_functions() {
+        for other in ["a", "b"] {
+            let mut queue = queue(&[("a", 100, 100), (other, 100, 100)]);
+            for item in 0..4 {
+                queue.push(item % 2, item);
+            }
+            let mut taken: Vec<_> = (0..2)
+                .filter_map(|_| queue.pop())
+                .map(|(key, _)| key)
+                .collect();
+            taken.sort_unstable();
+            assert_eq!(taken, [0, 1]);
         }
-        let mut taken: Vec<_> = (0..2)
-            .filter_map(|_| queue.pop())
-            .map(|(key, _)| key)
-            .collect();
-        taken.sort_unstable();
-        assert_eq!(taken, [0, 1]);
+    }
+
+    #[test]
+    fn who_is_charged_while_more_of_it_waits_goes_behind_the_others() {
+        for other in ["a", "b"] {
+            let mut queue = queue(&[("a", 100, 100), (other, 100, 100)]);
+            for item in 0..4 {
+                queue.push(item % 2, item);
+            }
+            assert_eq!(queue.pop(), Some((0, 0)));
+            queue.charge(0, MILLISECOND * 50);
+            let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+            assert_eq!(rest, [(1, 1), (1, 3), (0, 2)]);
+        }
+    }
+
+    /// With less on its clock than those that had their turns meanwhile, as after short ones.
+    #[test]
+    fn who_has_more_to_run_stands_in_line_once() {
+        for other in ["a", "b"] {
+            let mut queue = queue(&[("a", 100, 100), (other, 100, 100), ("c", 100, 100)]);
+            queue.push(2, 0);
+            queue.push(2, 1);
+            assert_eq!(queue.pop(), Some((2, 0)));
+            queue.charge(2, MILLISECOND * 50);
+            for item in 2..5 {
+                queue.push(0, item);
+            }
+            assert_eq!(queue.pop(), Some((0, 2)));
+            assert_eq!(queue.pop(), Some((0, 3)));
+            queue.charge(0, Duration::ZERO);
+            queue.charge(0, Duration::ZERO);
+            queue.push(0, 5);
+            queue.push(1, 6);
+            let mut rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+            assert_eq!(rest.pop(), Some((2, 1)));
+            rest.sort_unstable();
+            assert_eq!(rest, [(0, 4), (0, 5), (1, 6)]);
+        }
+    }
+
+    #[test]
+    fn what_goes_before_all_others_is_charged_as_they_are() {
+        for other in ["a", "b"] {
+            let mut queue = queue(&[("a", 100, 100), (other, 100, 100)]);
+            queue.push_first(0, 0);
+            assert_eq!(queue.pop(), Some((0, 0)));
+            queue.push(0, 2);
+            queue.push(1, 1);
+            let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+            assert_eq!(rest, [(1, 1), (0, 2)]);
+        }
     }
 
     #[test]
@@ -380,6 +441,30 @@ mod tests {
         let mut rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         rest.sort_unstable();
         assert_eq!(rest, [(0, 8), (2, 7)]);
+    }
+
+    #[test]
+    fn an_app_of_which_something_is_preferred_stays_in_line_for_the_rest() {
+        let mut queue = queue(&[("a", 100, 100), ("a", 100, 100)]);
+        queue.push(0, 1);
+        queue.push(1, 2);
+        queue.prefer(0, |_| true);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, [(0, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn a_weight_that_changes_during_a_turn_does_no_harm() {
+        let mut queue = queue(&[("a", 300, 100), ("b", 100, 100)]);
+        queue.push(0, 0);
+        assert_eq!(queue.pop(), Some((0, 0)));
+        // A turn weighs more now than it did when it was charged.
+        assert_eq!(queue.join("a", Weights::default()), 2);
+        queue.charge(0, Duration::ZERO);
+        queue.push(1, 1);
+        queue.push(0, 2);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, [(0, 2), (1, 1)]);
     }
 
     #[test]

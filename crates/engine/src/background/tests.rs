@@ -41,6 +41,43 @@ fn neighbour(share: &Arc<Share>) -> AbortOnDrop {
     AbortOnDrop(Some(task.abort_handle()))
 }
 
+/// Has a guest hold the background's only thread, until what this gives is dropped.
+async fn hold(share: &Arc<Share>) -> std::sync::mpsc::Sender<()> {
+    let _neighbour = neighbour(share);
+    let (blocked, is_blocked) = oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (own, ticker, here) = (meter(), ticker(), thread::current().id());
+    spawn(share, Arc::clone(&own), far(), async move {
+        while spin(Arc::clone(&own), Arc::clone(&ticker), 1).await == [here] {}
+        let _ = blocked.send(());
+        let _ = released.recv();
+    });
+    is_blocked.await.expect("it runs");
+    release
+}
+
+/// Has one turn done in the background.
+fn turn(
+    share: &Arc<Share>,
+    hurried: bool,
+    work: impl FnOnce() + Send + 'static,
+) -> async_task::Task<(), Ticket> {
+    let ticket = Ticket {
+        home: Handle::current(),
+        share: Arc::clone(share),
+        hurried: Arc::new(AtomicBool::new(hurried)),
+    };
+    let (runnable, task) = async_task::Builder::new().metadata(ticket).spawn(
+        |_ticket| async move { work() },
+        |runnable: Runnable<Ticket>| {
+            let shared = Arc::clone(&runnable.metadata().share.shared);
+            shared.push(runnable);
+        },
+    );
+    runnable.schedule();
+    task
+}
+
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
@@ -98,6 +135,85 @@ async fn long_work_that_is_in_nobodys_way_stays() {
     });
     let here = thread::current().id();
     assert_eq!(threads.await.expect("it ran"), [here; 20]);
+}
+
+#[tokio::test]
+async fn one_that_is_alone_moves_while_somebody_wants_time_in_the_background() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let release = hold(&share).await;
+    let (own, ticker, here) = (meter(), ticker(), thread::current().id());
+    let task = spawn(&share, Arc::clone(&own), far(), async move {
+        while spin(Arc::clone(&own), Arc::clone(&ticker), 1).await == [here] {}
+    });
+    // Not before it waits there.
+    while background.0.wanting.load(Relaxed) < 2 {
+        tokio::task::yield_now().await;
+    }
+    drop(release);
+    task.await.expect("it ends");
+    // When both have ended nobody does.
+    while background.0.is_wanted() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_has_used_much_moves_and_with_room_or_in_a_crowd_what_has_used_a_quantum() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let little = Duration::from_nanos(1);
+    // Its thread has nothing to do.
+    while background.0.idle.load(Relaxed) == 0 {
+        thread::yield_now();
+    }
+    assert!(!share.takes(QUANTUM - little) && share.takes(QUANTUM));
+    let _held = hold(&share).await;
+    assert!(!share.takes(HEAVY - little) && share.takes(HEAVY));
+    // As many as there are threads are no crowd.
+    let _one = Warm::new(&share.app);
+    assert!(!share.takes(HEAVY - little));
+    let _two = Warm::new(&share.app);
+    assert!(!share.takes(QUANTUM - little) && share.takes(QUANTUM));
+    // Nor is that of another app.
+    let other = background.join("b", Weights::default());
+    assert!(!other.takes(HEAVY - little));
+}
+
+#[tokio::test]
+async fn of_a_crowd_are_those_that_have_used_a_quantum_and_stay() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let warm = || share.app.warm.load(Relaxed);
+    // One that has left is none of them,
+    let held = hold(&share).await;
+    assert_eq!(warm(), 0);
+    drop(held);
+    while background.0.is_wanted() {
+        tokio::task::yield_now().await;
+    }
+    // one that uses next to nothing neither.
+    let light = neighbour(&share);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(warm(), 0);
+    drop(light);
+    // It is alone, and stays.
+    let (own, ticker) = (meter(), ticker());
+    let (tell, told) = oneshot::channel();
+    let (end, ended) = oneshot::channel::<()>();
+    let spinning = spin(Arc::clone(&own), ticker, 5);
+    let task = spawn(&share, own, far(), async move {
+        spinning.await;
+        let _ = tell.send(());
+        let _ = ended.await;
+    });
+    told.await.expect("it ran");
+    assert_eq!(warm(), 1);
+    end.send(()).expect("it waits");
+    task.await.expect("it ends");
+    assert_eq!(warm(), 0);
 }
 
 #[tokio::test]
@@ -184,6 +300,37 @@ async fn a_panic_in_the_background_is_its_callers_and_the_thread_goes_on() {
     }
 }
 
+/// Panics when it is dropped.
+struct Falls;
+
+impl Drop for Falls {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new("on purpose"));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_while_a_task_is_dropped_leaves_the_thread_to_others() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let _neighbour = neighbour(&share);
+    let (meter, ticker) = (meter(), ticker());
+    let (sender, mut turns) = mpsc::unbounded_channel();
+    let task = spawn(&share, Arc::clone(&meter), far(), async move {
+        let _falls = Falls;
+        loop {
+            spin(Arc::clone(&meter), Arc::clone(&ticker), 1).await;
+            let _ = sender.send(thread::current().id());
+        }
+    });
+    let here = thread::current().id();
+    while turns.recv().await == Some(here) {}
+    task.abort();
+    // The channel ends when the task is dropped.
+    while turns.recv().await.is_some() {}
+    turn(&share, false, || ()).await;
+}
+
 #[tokio::test]
 async fn what_is_begun_at_once_runs_at_once() {
     let background = Background::start(2).expect("threads");
@@ -248,17 +395,7 @@ async fn what_happens(abort: bool, goes_on: bool) -> Vec<&'static str> {
     let _neighbour = neighbour(&share);
     let ticker = ticker();
     let happened = Happened::default();
-    // Holds its thread.
-    let (blocked, is_blocked) = oneshot::channel();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let own = meter();
-    let spinning = spin(Arc::clone(&own), Arc::clone(&ticker), 20);
-    spawn(&share, own, far(), async move {
-        spinning.await;
-        let _ = blocked.send(());
-        let _ = released.recv();
-    });
-    is_blocked.await.expect("it runs");
+    let release = hold(&share).await;
     let wanting = async |count| {
         while background.0.wanting.load(Relaxed) < count {
             tokio::task::yield_now().await;
@@ -304,7 +441,7 @@ async fn what_happens(abort: bool, goes_on: bool) -> Vec<&'static str> {
         _ = victim => {}
         () = tokio::time::sleep(Duration::from_millis(50)) => {}
     }
-    release.send(()).expect("it waits");
+    drop(release);
     loop {
         if let Some(first) = happened.lock().expect("no panic").get(..10) {
             return first.to_vec();
@@ -323,6 +460,58 @@ async fn what_is_to_end_has_its_last_turn_before_all_others() {
         goes_on[0] == "victim" && goes_on.contains(&"another"),
         "{goes_on:?}"
     );
+}
+
+#[tokio::test]
+async fn what_is_to_end_when_it_is_woken_comes_before_all_others() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let release = hold(&share).await;
+    let happened = Happened::default();
+    let turns = [("one", false), ("another", false), ("victim", true)].map(|(name, hurried)| {
+        let happened = Arc::clone(&happened);
+        turn(&share, hurried, move || {
+            happened.lock().expect("no panic").push(name);
+        })
+    });
+    drop(release);
+    for turn in turns {
+        turn.await;
+    }
+    let happened = happened.lock().expect("no panic");
+    assert_eq!(*happened, ["victim", "one", "another"]);
+}
+
+#[tokio::test]
+async fn turns_are_charged_with_what_they_took() {
+    let background = Background::start(1).expect("threads");
+    let apps = ["held", "long", "short"].map(|app| background.join(app, Weights::default()));
+    let [held, long, short] = &apps;
+    let release = hold(held).await;
+    let happened = Happened::default();
+    let takes = |share: &Arc<Share>, name: &'static str, time: Duration| {
+        let happened = Arc::clone(&happened);
+        turn(share, false, move || {
+            let start = thread_cpu_time();
+            while thread_cpu_time() - start < time {
+                std::hint::spin_loop();
+            }
+            happened.lock().expect("no panic").push(name);
+        })
+    };
+    let mut turns = vec![
+        takes(long, "long", Duration::from_millis(20)),
+        takes(long, "long", Duration::ZERO),
+    ];
+    turns.extend([(); 5].map(|()| takes(short, "short", Duration::ZERO)));
+    drop(release);
+    for turn in turns {
+        turn.await;
+    }
+    let happened = happened.lock().expect("no panic");
+    let mut expected = ["short"; 7];
+    (expected[0], expected[6]) = ("long", "long");
+    assert_eq!(*happened, expected);
 }
 
 /// Guests of an app, so many at once, each for two milliseconds and the last of a turn: which of
@@ -353,16 +542,7 @@ async fn of_a_crowd_that_needs_a_little_most_leave() {
     let background = Background::start(1).expect("threads");
     let busy = background.join("b", Weights::default());
     let _neighbour = neighbour(&busy);
-    let (blocked, is_blocked) = oneshot::channel();
-    let (unblock, unblocked) = std::sync::mpsc::channel::<()>();
-    let own = meter();
-    let spinning = spin(Arc::clone(&own), ticker(), 20);
-    spawn(&busy, own, far(), async move {
-        spinning.await;
-        let _ = blocked.send(());
-        let _ = unblocked.recv();
-    });
-    is_blocked.await.expect("it runs");
+    let held = hold(&busy).await;
     let share = background.join("a", Weights::default());
     assert_eq!(left(&share, 1).await, 0);
     let crowd = left(&share, 4);
@@ -371,7 +551,7 @@ async fn of_a_crowd_that_needs_a_little_most_leave() {
         while background.0.wanting.load(Relaxed) < 2 {
             tokio::task::yield_now().await;
         }
-        unblock.send(()).expect("it waits");
+        drop(held);
     };
     let (left, ()) = tokio::join!(crowd, unblock);
     assert!(left >= 1, "{left}");
@@ -406,4 +586,77 @@ async fn a_function_that_keeps_its_turn_begins_in_the_background() {
         tokio::task::yield_now().await;
     }
     assert_ne!(begins().await, here);
+}
+
+#[tokio::test]
+async fn who_begins_in_the_background_and_needs_little_comes_back() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    share.be_wary();
+    let (tell, told) = oneshot::channel();
+    spawn(&share, meter(), far(), async move {
+        let mut threads = Vec::new();
+        for _ in 0..3 {
+            threads.push(thread::current().id());
+            tokio::task::yield_now().await;
+        }
+        let _ = tell.send(threads);
+    });
+    let threads = told.await.expect("it ran");
+    let here = thread::current().id();
+    assert_ne!(threads[0], here);
+    assert_eq!(threads[1..], [here; 2]);
+}
+
+#[test]
+fn whose_guest_kept_its_turn_begins_in_the_background_for_ten_seconds() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let now = || background.0.milliseconds();
+    assert!(!share.is_wary());
+    let before = now();
+    share.be_wary();
+    let until = share.wary_until.load(Relaxed);
+    assert!((before + 10_000..=now() + 10_000).contains(&until));
+    // Then no more.
+    share.wary_until.store(1, Relaxed);
+    while now() < 1 {
+        thread::yield_now();
+    }
+    assert!(!share.is_wary());
+}
+
+#[test]
+fn functions_of_an_app_count_together_whatever_comes_and_goes() {
+    let background = Background::start(1).expect("threads");
+    let join = |of: &str, number: usize| {
+        let app = format!("{of}{number}");
+        background.join(&app, Weights::default())
+    };
+    let stay: Vec<_> = (0..50).map(|number| join("stays", number)).collect();
+    for number in 0..1000 {
+        drop(join("goes", number));
+    }
+    for (number, share) in stay.iter().enumerate() {
+        let another = join("stays", number);
+        assert!(Arc::ptr_eq(&share.app, &another.app));
+    }
+    let known = background.0.apps.lock().expect("no panic").len();
+    assert!(known < 200, "{known}");
+    // Nothing of those that went is left in the queue either.
+    assert!(join("stays", 0).key <= 50);
+}
+
+#[test]
+fn its_threads_end_with_it() {
+    let background = Background::start(3).expect("threads");
+    let shared = Arc::downgrade(&background.0);
+    // They wait for something to do.
+    while background.0.idle.load(Relaxed) < 3 {
+        thread::yield_now();
+    }
+    drop(background);
+    while shared.strong_count() > 0 {
+        thread::yield_now();
+    }
 }

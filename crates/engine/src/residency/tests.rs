@@ -116,6 +116,22 @@ async fn what_was_not_called_for_longest_makes_room() {
 }
 
 #[tokio::test]
+async fn what_has_just_come_is_not_the_oldest() {
+    let mut residency = Residency::new(20);
+    // The node has run for a while.
+    let began = &mut Arc::get_mut(&mut residency).expect("nobody else's").began;
+    *began -= Duration::from_secs(60);
+    let functions = [10, 10, 10].map(|bytes| Function::new(&residency, bytes));
+    let [a, b, c] = &functions;
+    a.call().await;
+    a.used_at(1);
+    // Its only call was the one that brought it.
+    b.call().await;
+    c.call().await;
+    assert_eq!(loaded(&functions), [false, true, true]);
+}
+
+#[tokio::test]
 async fn what_runs_stays() {
     let residency = Residency::new(20);
     let functions = [10, 10, 10].map(|bytes| Function::new(&residency, bytes));
@@ -179,6 +195,81 @@ async fn more_than_all_room_is_paid_for_and_pushes_nobody_out() {
     residency.settle();
     assert_eq!(loaded(&functions), [false, true]);
     assert_eq!(large.pays(), 0);
+}
+
+#[tokio::test]
+async fn what_the_limit_has_room_for_stays_whatever_is_settled() {
+    let residency = Residency::new(10);
+    let function = Function::new(&residency, 10);
+    function.call().await;
+    for _ in 0..2 {
+        residency.settle();
+        assert!(function.is_loaded());
+    }
+    assert_eq!((function.pays(), residency.has_paid()), (0, false));
+}
+
+#[tokio::test]
+async fn no_more_goes_than_has_to() {
+    let residency = Residency::new(80);
+    let other = Function::of("other", &residency, 8);
+    let own = [1, 31, 31, 1].map(|bytes| Function::of("an app", &residency, bytes));
+    for (function, at) in std::iter::once(&other).chain(&own[..3]).zip(0..) {
+        function.call().await;
+        function.used_at(at);
+    }
+    // It has seven times what is left, and so it has when its oldest has made room for this.
+    own[3].call().await;
+    assert_eq!(loaded(&own), [false, true, true, true]);
+    assert!(other.is_loaded());
+    assert_eq!(own[3].pays(), 0);
+}
+
+#[tokio::test]
+async fn up_to_an_eighth_pushes_out_what_is_oldest_of_whoever_has_less() {
+    let residency = Residency::new(80);
+    let other = Function::of("other", &residency, 3);
+    let own = [5, 5].map(|bytes| Function::of("an app", &residency, bytes));
+    let many = Function::of("many", &residency, 66);
+    for (function, at) in [(&many, 2), (&other, 0), (&own[0], 1)] {
+        function.call().await;
+        function.used_at(at);
+    }
+    // Ten of the eighty are its, with this.
+    own[1].call().await;
+    assert_eq!(loaded(&own), [true, true]);
+    assert!(!other.is_loaded() && many.is_loaded());
+    assert_eq!(own[1].pays(), 0);
+}
+
+#[tokio::test]
+async fn an_app_with_much_pushes_out_who_has_as_much() {
+    let residency = Residency::new(80);
+    let other = [20, 20].map(|bytes| Function::of("other", &residency, bytes));
+    let own = [20, 20].map(|bytes| Function::of("an app", &residency, bytes));
+    for (function, at) in [&other[0], &own[0], &other[1]].into_iter().zip(0..) {
+        function.call().await;
+        function.used_at(at);
+    }
+    own[1].call().await;
+    assert_eq!((loaded(&other), loaded(&own)), ([false, true], [true; 2]));
+    assert_eq!(own[1].pays(), 0);
+}
+
+#[tokio::test]
+async fn who_has_less_by_then_is_left_in_peace() {
+    let residency = Residency::new(80);
+    let other: [Function; 3] = std::array::from_fn(|_| Function::of("other", &residency, 16));
+    for (function, at) in other.iter().zip(0..) {
+        function.call().await;
+        function.used_at(at);
+    }
+    // Two of the other app's would have to go. But without one it has less than this one would,
+    // and one alone would go in vain.
+    let large = Function::of("an app", &residency, 44);
+    large.call().await;
+    assert_eq!(loaded(&other), [true; 3]);
+    assert_eq!(large.pays(), 44);
 }
 
 #[tokio::test]
