@@ -240,22 +240,29 @@ async fn serve(
 ) -> wasmtime::Result<()> {
     let mut running = FuturesUnordered::new();
     loop {
+        let idle = running.is_empty();
         // No timer for one that has something to do.
-        let idle = running.is_empty().then_some(IDLE);
+        let patience = idle.then_some(IDLE);
         tokio::select! {
             biased;
-            Some(result) = running.next(), if !running.is_empty() => result?,
-            next = instance.next(idle) => match next {
+            Some(result) = running.next(), if !idle => result?,
+            next = instance.next(patience) => match next {
                 Some(taken) => running.push(handle(accessor, service, instance, taken)),
                 None => break,
             },
+            () = rest(accessor), if idle && !instance.is_at_rest() => instance.set_at_rest(),
         }
     }
     while let Some(result) = running.next().await {
         result?;
     }
-    std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+    rest(accessor).await;
     Ok(())
+}
+
+/// Waits until the guest has nothing more to do, of what it began with its answers either.
+async fn rest(accessor: &Accessor<Ctx>) {
+    std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
 }
 
 async fn handle(

@@ -19,6 +19,9 @@ use crate::outcome::Outcome;
 use crate::problem::Problem;
 use crate::worlds::Head;
 
+/// When an instance that is at rest looks at the clock again: there is nothing to see.
+const AT_REST: Duration = Duration::from_secs(60);
+
 /// A request on its way to an instance.
 pub(super) struct Accepted {
     pub(super) request: Request<Body>,
@@ -54,6 +57,8 @@ struct State {
     /// Requests in all.
     taken: u32,
     closed: bool,
+    /// The guest has nothing to do, not even of what it began with its last answer.
+    at_rest: bool,
     /// The last of all deadlines: what the guest does beyond its answers ends then.
     latest: Instant,
     /// The place of the only request of an instance, kept while it runs on.
@@ -67,7 +72,7 @@ impl State {
     }
 
     fn is_waiting(&self) -> bool {
-        !self.closed && self.live.is_empty() && self.inbox.is_empty()
+        !self.closed && self.at_rest && self.live.is_empty() && self.inbox.is_empty()
     }
 
     /// Takes a request off the list.
@@ -157,6 +162,7 @@ impl Instance {
                 live: Vec::new(),
                 taken: 0,
                 closed: false,
+                at_rest: false,
                 latest: first.info.deadline,
                 permit: None,
             }),
@@ -174,6 +180,9 @@ impl Instance {
     /// Takes a request if there is room.
     pub(super) fn offer(self: &Arc<Self>, request: Box<Accepted>) -> Offered {
         let mut state = self.state();
+        if state.closed {
+            return Offered::Closed(request);
+        }
         if state.live.is_empty() {
             // The limit is for what requests use, not for all of an instance's life.
             self.meter.reset();
@@ -181,8 +190,8 @@ impl Instance {
             // Those that share it have used most of what one may: the next one
             // would soon end all of them.
             state.closed = true;
-        }
-        if state.closed {
+            drop(state);
+            self.arrived.notify_one();
             return Offered::Closed(request);
         }
         if state.live.len() >= self.reuse.concurrency as usize {
@@ -203,6 +212,7 @@ impl Instance {
             permit,
         } = request;
         state.taken += 1;
+        state.at_rest = false;
         state.closed |= state.taken >= self.reuse.requests;
         state.latest = state.latest.max(info.deadline);
         if state.next_end().is_some_and(|end| info.deadline < end) {
@@ -227,6 +237,17 @@ impl Instance {
     /// Whether it takes further requests.
     pub(super) fn is_open(&self) -> bool {
         !self.state().closed
+    }
+
+    /// Whether the guest has nothing to do.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.state().at_rest
+    }
+
+    /// The guest has nothing to do, unless a request has come meanwhile.
+    pub(super) fn set_at_rest(&self) {
+        let mut state = self.state();
+        state.at_rest = state.inbox.is_empty();
     }
 
     /// Whether all that it does is to wait for its next request.
@@ -325,6 +346,8 @@ impl Instance {
         let clock = match first.map(|live| &live.info) {
             Some(info) if info.deadline <= now => Clock::Over(info.clone()),
             Some(info) => Clock::Until(info.deadline),
+            // It ends when nobody wants it for long.
+            None if state.at_rest => Clock::Until(now + AT_REST),
             None if state.latest <= now => {
                 state.closed = true;
                 Clock::Forgotten
@@ -371,7 +394,13 @@ impl Deadline for Arc<Instance> {
     /// When the next request's time is over, or all that there is.
     fn at(&self) -> Instant {
         let state = self.state();
-        state.next_end().unwrap_or(state.latest)
+        state.next_end().unwrap_or_else(|| {
+            if state.at_rest {
+                Instant::now() + AT_REST
+            } else {
+                state.latest
+            }
+        })
     }
 
     async fn nearer(&self) {

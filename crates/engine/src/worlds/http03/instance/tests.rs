@@ -90,8 +90,15 @@ pub(in crate::worlds::http03) fn took(instance: &Instance) -> Option<u32> {
     taken.map(|taken| taken.id)
 }
 
-/// The guest has answered, and the caller has all of that.
+/// The guest has answered and nothing more to do, and the caller has all of that.
 pub(in crate::worlds::http03) fn finish(seat: Seat) {
+    let instance = Arc::clone(&seat.instance);
+    leave(seat);
+    instance.set_at_rest();
+}
+
+/// The guest has answered and goes on, and the caller has all of that.
+fn leave(seat: Seat) {
     answer(&seat);
 }
 
@@ -127,6 +134,8 @@ async fn one_that_waits_for_its_next_request_can_be_sent_away() {
         "for one who has not all of the answer yet"
     );
     drop(seat);
+    assert!(works(&instance), "on what it began with its answer");
+    instance.set_at_rest();
     assert!(instance.is_waiting());
     let mut next = pin!(Instance::next(&instance, None));
     assert!(next.as_mut().now_or_never().is_none());
@@ -233,6 +242,7 @@ async fn who_has_gone_keeps_its_place_until_the_guest_has_answered() {
     assert!(!instance.is_waiting());
     assert!(matches!(instance.offer(request().await), Offered::Full(_)));
     instance.answer(1, Err("an answer".into()));
+    instance.set_at_rest();
     assert!(instance.is_waiting());
     let _second = offered(&instance, request().await);
 }
@@ -289,10 +299,10 @@ async fn a_nearer_deadline_is_told_and_a_later_one_is_not() {
     assert!(!is_told());
     let _second = offered(&instance, asked(at(30), 0).await.0);
     assert!(!is_told());
-    assert_eq!(Deadline::next(&instance), at(20));
+    assert_eq!(instance.at(), at(20));
     let _third = offered(&instance, asked(at(10), 0).await.0);
     assert!(is_told() && !is_told());
-    assert_eq!(Deadline::next(&instance), at(10));
+    assert_eq!(instance.at(), at(10));
 }
 
 #[tokio::test]
@@ -326,14 +336,37 @@ async fn each_request_has_its_time_and_what_is_beyond_them_the_longest() {
     }
     // They are told by the end, not by the clock.
     assert!(caller.outcome.problem().is_none());
-    finish(first);
+    leave(first);
     assert_eq!(until(&instance, 15), at(20));
-    finish(late);
-    assert_eq!(Deadline::next(&instance), at(20));
+    leave(late);
+    assert_eq!(instance.at(), at(20));
     assert_eq!(until(&instance, 19), at(20));
     assert!(instance.is_open());
     assert!(matches!(instance.look_at_clock(at(20)), Clock::Forgotten));
     assert!(!instance.is_open());
+}
+
+#[tokio::test]
+async fn a_guest_at_rest_may_wait_beyond_the_time_of_its_last_request() {
+    let now = Instant::now();
+    let (first, _caller) = asked(now, 0).await;
+    let (instance, first) = working(REUSE, &Meter::new(WALL), first).await;
+    finish(first);
+    let later = now + Duration::from_secs(5);
+    match instance.look_at_clock(later) {
+        Clock::Until(end) => assert!(end > later),
+        other => panic!("{other:?}"),
+    }
+    assert!(instance.at() > later);
+    assert!(instance.is_open());
+    // The next one has its time.
+    let (second, _caller) = asked(later, 0).await;
+    let second = offered(&instance, second);
+    assert_eq!(instance.at(), later);
+    // A guest that finds a request is not at rest.
+    instance.set_at_rest();
+    assert!(!instance.is_at_rest());
+    leave(second);
 }
 
 #[tokio::test]
