@@ -42,6 +42,7 @@ use async_task::Runnable;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::mapping::give_back_free_pages;
 use crate::meter::{Meter, QUANTUM, thread_cpu_time};
 use fair::FairQueue;
 
@@ -58,6 +59,10 @@ const HURRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long the calls of a function begin in the background after a turn that was not given back.
 const WARY: Duration = Duration::from_secs(10);
+
+/// How long a thread has nothing to do before it gives back the memory that it keeps for its next
+/// allocations: nobody else can.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 
 /// A guest's task.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -505,6 +510,7 @@ impl Shared {
 
     /// Waits for something to run; `None`: there will be no more.
     fn next(&self) -> Option<(usize, Runnable<Ticket>)> {
+        let mut patience = GIVE_BACK;
         let mut state = self.state();
         loop {
             if state.stop {
@@ -514,11 +520,18 @@ impl Shared {
                 return Some(next);
             }
             self.idle.fetch_add(1, Relaxed);
-            state = self
+            let (held, waited) = self
                 .more
-                .wait(state)
+                .wait_timeout(state, patience)
                 .unwrap_or_else(PoisonError::into_inner);
             self.idle.fetch_sub(1, Relaxed);
+            state = held;
+            if waited.timed_out() && patience == GIVE_BACK {
+                patience = Duration::MAX;
+                drop(state);
+                give_back_free_pages();
+                state = self.state();
+            }
         }
     }
 }
