@@ -435,7 +435,8 @@ async fn crates_are_built_by_build_run_and_up() {
     assert!(said.contains("Building"), "{said}");
     assert!(built.is_file());
     let said = check_json(app.path());
-    assert_eq!(said, (json!({ "problems": [], "unchecked": [] }), true));
+    let good = json!({ "dir": app.path(), "problems": [], "unchecked": [] });
+    assert_eq!(said, (good, true));
 
     fs::remove_dir_all(app.path().join(".strand")).unwrap();
     let path = ["--path".as_ref(), "/by/hand?x=y".as_ref()];
