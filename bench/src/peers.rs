@@ -290,9 +290,8 @@ const BODIES: &str = r#"export default {
       const bytes = Number(new URL(request.url).pathname.slice(1)) || 0;
       return new Response(new Uint8Array(bytes).fill(120), { headers });
     }
-    let bytes = 0;
-    for await (const piece of request.body) bytes += piece.length;
-    return new Response(String(bytes), { headers });
+    const body = await request.arrayBuffer();
+    return new Response(String(body.byteLength), { headers });
   },
 };
 "#;
