@@ -242,7 +242,7 @@ where
                 if meter.take_overran() {
                     share.be_wary();
                 }
-                let used = meter.used_each();
+                let used = meter.used();
                 if used >= QUANTUM && warm.is_none() {
                     warm = Some(Warm::new(&share.app));
                 }
@@ -411,7 +411,7 @@ impl Share {
                 |_ticket| async move {
                     let task = held.0.as_mut()?;
                     // Its count begins anew when it serves the next request.
-                    match poll_until(task, || meter.used_each() < QUANTUM).await {
+                    match poll_until(task, || meter.used() < QUANTUM).await {
                         Left::Nothing => None,
                         Left::Unfinished => held.0.take(),
                     }

@@ -92,8 +92,6 @@ pub(crate) enum Turn {
 pub(crate) struct Meter {
     limit: u64,
     used: AtomicU64,
-    /// Requests that it was used for, if they are more than one.
-    requests: AtomicU64,
     poll_started: AtomicU64,
     /// Zero while the instance is light.
     poll_started_cpu: AtomicU64,
@@ -106,7 +104,6 @@ impl Meter {
         Arc::new(Self {
             limit: nanos(limit),
             used: AtomicU64::new(0),
-            requests: AtomicU64::new(0),
             poll_started: AtomicU64::new(0),
             poll_started_cpu: AtomicU64::new(0),
             overran: AtomicBool::new(false),
@@ -118,23 +115,10 @@ impl Meter {
         Duration::from_nanos(self.used.load(Relaxed) + self.current_poll())
     }
 
-    /// What a request used: those that an instance serves at once cannot be told apart, so each
-    /// counts as much as the others.
-    pub(crate) fn used_each(&self) -> Duration {
-        let requests = self.requests.load(Relaxed).clamp(1, u32::MAX.into());
-        self.used() / requests as u32
-    }
-
-    /// One more request, for an instance that serves several at once.
-    pub(crate) fn count_request(&self) {
-        self.requests.fetch_add(1, Relaxed);
-    }
-
     /// Starts the count anew, for an instance that serves its requests one
     /// after the other.
     pub(crate) fn reset(&self) {
         self.used.store(0, Relaxed);
-        self.requests.store(0, Relaxed);
     }
 
     /// Whether half of the limit is used, the current poll not counted: that may be
@@ -303,21 +287,6 @@ mod tests {
         meter.reset();
         meter.enter();
         assert_ne!(meter.on_tick(), Turn::Stop);
-    }
-
-    #[test]
-    fn requests_at_once_used_as_much_each() {
-        let meter = Meter::new(Duration::from_secs(1));
-        meter.used.store(nanos(Duration::from_millis(12)), Relaxed);
-        assert_eq!(meter.used_each(), Duration::from_millis(12));
-        for _ in 0..3 {
-            meter.count_request();
-        }
-        assert_eq!(meter.used_each(), Duration::from_millis(4));
-        assert_eq!(meter.used(), Duration::from_millis(12));
-        meter.reset();
-        meter.used.store(nanos(Duration::from_millis(12)), Relaxed);
-        assert_eq!(meter.used_each(), Duration::from_millis(12));
     }
 
     #[test]

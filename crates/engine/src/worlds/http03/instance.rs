@@ -212,7 +212,6 @@ impl Instance {
             permit,
         } = request;
         state.taken += 1;
-        self.meter.count_request();
         state.at_rest = false;
         state.closed |= state.taken >= self.reuse.requests;
         state.latest = state.latest.max(info.deadline);
