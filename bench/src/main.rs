@@ -130,7 +130,10 @@ async fn requests(setup: &Setup, plan: Plan, arguments: &Arguments) -> Result<()
     let (report, file) = http::run(setup, plan, arguments.rounds, window).await?;
     show(&report, &file);
     if report.lost() > 0 {
-        bail!("{} measurements were void twice: see above", report.lost());
+        bail!(
+            "{} measurements of Strand were void twice: see above",
+            report.lost()
+        );
     }
     Ok(())
 }
