@@ -1,6 +1,5 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 use std::time::Instant;
 
@@ -251,23 +250,14 @@ async fn what_counts_anew_comes_back() {
     assert_eq!(ask(0).await, here);
 }
 
-#[tokio::test]
-async fn work_that_nobody_wants_ends_in_the_background() {
-    struct Ended(Arc<AtomicBool>);
-    impl Drop for Ended {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
-    let background = Background::start(1).expect("threads");
-    let share = background.join("a", Weights::default());
-    let _neighbour = neighbour(&share);
+/// Has a task that holds something aborted when it has moved to the background, and waits until
+/// that has let go of all else.
+async fn aborted_there(share: &Arc<Share>, held: impl Send + 'static) {
+    let _neighbour = neighbour(share);
     let (meter, ticker) = (meter(), ticker());
-    let gone = Arc::new(AtomicBool::new(false));
-    let guard = Ended(Arc::clone(&gone));
     let (sender, mut turns) = mpsc::unbounded_channel();
-    let task = spawn(&share, Arc::clone(&meter), far(), async move {
-        let _guard = guard;
+    let task = spawn(share, Arc::clone(&meter), far(), async move {
+        let _held = held;
         loop {
             spin(Arc::clone(&meter), Arc::clone(&ticker), 1).await;
             let _ = sender.send(thread::current().id());
@@ -278,9 +268,15 @@ async fn work_that_nobody_wants_ends_in_the_background() {
     task.abort();
     // The channel ends when the task is dropped.
     while turns.recv().await.is_some() {}
-    while !gone.load(Ordering::SeqCst) {
-        tokio::task::yield_now().await;
-    }
+}
+
+#[tokio::test]
+async fn work_that_nobody_wants_ends_in_the_background() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let (held, gone) = oneshot::channel::<()>();
+    aborted_there(&share, held).await;
+    assert!(gone.await.is_err(), "what it held is gone");
 }
 
 #[tokio::test]
@@ -313,21 +309,7 @@ impl Drop for Falls {
 async fn a_panic_while_a_task_is_dropped_leaves_the_thread_to_others() {
     let background = Background::start(1).expect("threads");
     let share = background.join("a", Weights::default());
-    let _neighbour = neighbour(&share);
-    let (meter, ticker) = (meter(), ticker());
-    let (sender, mut turns) = mpsc::unbounded_channel();
-    let task = spawn(&share, Arc::clone(&meter), far(), async move {
-        let _falls = Falls;
-        loop {
-            spin(Arc::clone(&meter), Arc::clone(&ticker), 1).await;
-            let _ = sender.send(thread::current().id());
-        }
-    });
-    let here = thread::current().id();
-    while turns.recv().await == Some(here) {}
-    task.abort();
-    // The channel ends when the task is dropped.
-    while turns.recv().await.is_some() {}
+    aborted_there(&share, Falls).await;
     turn(&share, false, || ()).await;
 }
 
