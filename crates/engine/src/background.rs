@@ -18,11 +18,14 @@
 //! background's threads enter the runtime of the thread that it came from, so that its
 //! timers and connections stay there.
 //!
-//! Two more rules keep one app's requests from standing before another's. Of the guests of an app
+//! Three more rules keep one app's requests from standing before another's. Of the guests of an app
 //! that have used a quantum, only as many as there are threads stay until they have used
 //! [`HEAVY`]: a flood of requests that need a little less than that goes to the background, too,
-//! where weights count. And a function whose guest did not give its turn back, because it was in
-//! one long operation that no tick ends, has its calls begin in the background for a while.
+//! where weights count. A function most of whose calls use a quantum has its next ones begin there
+//! while more of its guests are there than threads, so that what comes before them is not at the
+//! expense of others; its short ones have their turns before its long ones. And a function whose
+//! guest did not give its turn back, because it was in one long operation that no tick ends, has
+//! its calls begin in the background for a while.
 
 mod fair;
 
@@ -32,7 +35,7 @@ use std::future::{Future, pending};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::thread;
@@ -56,6 +59,9 @@ const NICE: i32 = 10;
 /// How long after a turn that came before all others the next one may, for a task that goes
 /// on.
 const HURRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// What [`Share::heavy`] is of.
+const ALL: u32 = 256;
 
 /// How long the calls of a function begin in the background after a turn that was not given back.
 const WARY: Duration = Duration::from_secs(10);
@@ -98,6 +104,8 @@ struct Ticket {
     home: Handle,
     /// Who it is charged to. Held, so that it is charged before its function is gone.
     share: Arc<Share>,
+    /// What counts what it uses.
+    meter: Arc<Meter>,
     /// Its next turn comes before all others.
     hurried: Arc<AtomicBool>,
 }
@@ -137,6 +145,10 @@ pub(crate) struct Share {
     shared: Arc<Shared>,
     key: usize,
     app: Arc<App>,
+    /// Its tasks that have their turn in the background, or wait for it.
+    wanting: AtomicUsize,
+    /// How many of its last guests used a quantum, of [`ALL`].
+    heavy: AtomicU32,
     /// Until then its calls begin in the background: milliseconds since the start.
     wary_until: AtomicU64,
 }
@@ -181,6 +193,8 @@ impl Background {
             shared,
             key,
             app,
+            wanting: AtomicUsize::new(0),
+            heavy: AtomicU32::new(0),
             wary_until: AtomicU64::new(0),
         })
     }
@@ -232,7 +246,7 @@ where
     // Here, and not in the task: Tokio copies its tasks several times, and this is large.
     let mut task: Task = Box::pin(task);
     tokio::spawn(async move {
-        let mut begins_here = !share.is_wary();
+        let mut begins_here = !share.begins_there();
         loop {
             let mut warm = None;
             let in_the_way = || {
@@ -248,12 +262,20 @@ where
                 }
                 (others_here || share.shared.is_wanted()) && share.takes(used)
             };
-            if begins_here && poll_until(&mut task, in_the_way).await == Left::Nothing {
-                return;
+            if begins_here {
+                let left = poll_until(&mut task, in_the_way).await;
+                share.learn(meter.used());
+                if left == Left::Nothing {
+                    return;
+                }
             }
             drop(warm);
+            let back = share.run(Arc::clone(&meter), &deadline, task).await;
+            if !begins_here {
+                share.learn(meter.used());
+            }
             begins_here = true;
-            match share.run(Arc::clone(&meter), &deadline, task).await {
+            match back {
                 Some(back) => task = back,
                 None => return,
             }
@@ -367,6 +389,31 @@ impl Drop for Hurry<'_> {
 }
 
 impl Share {
+    /// A guest has used so much where it began.
+    fn learn(&self, used: Duration) {
+        let before = self.heavy.load(Relaxed);
+        let after = if used >= QUANTUM {
+            before + (ALL - before) / 8
+        } else {
+            before - before / 8
+        };
+        // Hardly ever, so that threads have no line of memory to fight for.
+        if after != before {
+            self.heavy.store(after, Relaxed);
+        }
+    }
+
+    /// Whether most of its guests use a quantum, and more of them want a turn in the background
+    /// than can have one at once.
+    fn is_crowded(&self) -> bool {
+        self.wanting.load(Relaxed) > self.shared.threads && self.heavy.load(Relaxed) > ALL / 2
+    }
+
+    /// Whether its guests are to be in the background from the beginning.
+    fn begins_there(&self) -> bool {
+        self.is_wary() || self.is_crowded()
+    }
+
     /// Whether a guest that has used so much is to move to the background.
     fn takes(&self, used: Duration) -> bool {
         let shared = &self.shared;
@@ -400,9 +447,11 @@ impl Share {
         let ticket = Ticket {
             home: Handle::current(),
             share: Arc::clone(self),
+            meter: Arc::clone(&meter),
             hurried: Arc::clone(&hurry.hurried),
         };
         let mut held = Contained(Some(task));
+        let share = Arc::clone(self);
         let (runnable, mut task) = async_task::Builder::new()
             // A panic is the guest's caller's to hear of, not the thread's.
             .propagate_panic(true)
@@ -411,7 +460,8 @@ impl Share {
                 |_ticket| async move {
                     let task = held.0.as_mut()?;
                     // Its count begins anew when it serves the next request.
-                    match poll_until(task, || meter.used() < QUANTUM).await {
+                    let is_light = || meter.used() < QUANTUM && !share.begins_there();
+                    match poll_until(task, is_light).await {
                         Left::Nothing => None,
                         Left::Unfinished => held.0.take(),
                     }
@@ -475,12 +525,16 @@ impl Shared {
     }
 
     fn push(&self, runnable: Runnable<Ticket>) {
-        let Ticket { share, hurried, .. } = runnable.metadata();
-        let (key, is_hurried) = (share.key, hurried.load(Relaxed));
+        let ticket = runnable.metadata();
+        let (key, is_hurried) = (ticket.share.key, ticket.hurried.load(Relaxed));
+        let is_fresh = ticket.meter.used() < QUANTUM;
         self.wanting.fetch_add(1, Relaxed);
+        ticket.share.wanting.fetch_add(1, Relaxed);
         let queue = &mut self.state().queue;
         if is_hurried {
             queue.push_first(key, runnable);
+        } else if is_fresh {
+            queue.push_fresh(key, runnable);
         } else {
             queue.push(key, runnable);
         }
@@ -503,6 +557,7 @@ impl Shared {
             let used = thread_cpu_time().saturating_sub(before);
             drop(entered);
             self.wanting.fetch_sub(1, Relaxed);
+            share.wanting.fetch_sub(1, Relaxed);
             self.state().queue.charge(key, used);
             drop(share);
         }

@@ -121,6 +121,15 @@ impl Meter {
         self.used.store(0, Relaxed);
     }
 
+    /// One of so many requests that an instance serves at once is done, and takes its part of the
+    /// count along: who used how much cannot be told, so they used as much each.
+    pub(crate) fn settle(&self, among: usize) {
+        let among = among.max(1) as u64;
+        let without = |used: u64| Some(used - used.div_ceil(among));
+        // It always gives a value, so this cannot fail.
+        let _ = self.used.fetch_update(Relaxed, Relaxed, without);
+    }
+
     /// Whether half of the limit is used, the current poll not counted: that may be
     /// another thread's, whose clock nobody can read here.
     pub(crate) fn is_half_used(&self) -> bool {
@@ -287,6 +296,21 @@ mod tests {
         meter.reset();
         meter.enter();
         assert_ne!(meter.on_tick(), Turn::Stop);
+    }
+
+    #[test]
+    fn who_is_done_takes_its_part_along() {
+        let meter = Meter::new(Duration::from_secs(1));
+        meter.used.store(12, Relaxed);
+        let mut left = |among| {
+            meter.settle(among);
+            meter.used.load(Relaxed)
+        };
+        assert_eq!([3, 2, 1].map(&mut left), [8, 4, 0]);
+        assert_eq!(left(1), 0);
+        // What is not a whole part goes too, so that nothing piles up.
+        meter.used.store(1, Relaxed);
+        assert_eq!(left(3), 0);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Who runs next: weighted fair queueing in two levels, apps and the functions in them.
 //!
+//! Of what waits of one function, what is fresh comes first: a short call does not wait for those
+//! that need long.
+//!
 //! Each has a clock of the time that it has had, divided by its weight. Next is the one
 //! whose clock is furthest behind. Who comes back after a while without anything to run
 //! begins at the clock of those that ran meanwhile: nobody saves time up.
@@ -38,7 +41,35 @@ struct App {
 struct Function<T> {
     app: usize,
     clock: Clock,
-    waiting: VecDeque<T>,
+    waiting: Waiting<T>,
+}
+
+/// What waits of a function, first come first served, and what is fresh before the rest.
+#[derive(Debug)]
+struct Waiting<T> {
+    fresh: VecDeque<T>,
+    rest: VecDeque<T>,
+}
+
+impl<T> Waiting<T> {
+    fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.rest.is_empty()
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.fresh.pop_front().or_else(|| self.rest.pop_front())
+    }
+
+    /// Takes out what is `preferred`.
+    fn take(&mut self, preferred: impl Fn(&T) -> bool) -> VecDeque<T> {
+        let mut taken = VecDeque::new();
+        for line in [&mut self.fresh, &mut self.rest] {
+            let (these, others): (VecDeque<T>, VecDeque<T>) = line.drain(..).partition(&preferred);
+            taken.extend(these);
+            *line = others;
+        }
+        taken
+    }
 }
 
 /// The time that somebody has had, by weight.
@@ -132,7 +163,10 @@ impl<T> FairQueue<T> {
         self.functions.insert(Function {
             app,
             clock: Clock::new(weights.function),
-            waiting: VecDeque::new(),
+            waiting: Waiting {
+                fresh: VecDeque::new(),
+                rest: VecDeque::new(),
+            },
         })
     }
 
@@ -148,9 +182,20 @@ impl<T> FairQueue<T> {
     }
 
     pub(super) fn push(&mut self, key: usize, item: T) {
+        self.stand_in_line(key);
+        self.functions[key].waiting.rest.push_back(item);
+    }
+
+    /// As [`push`](Self::push), for what comes before the rest of its function.
+    pub(super) fn push_fresh(&mut self, key: usize, item: T) {
+        self.stand_in_line(key);
+        self.functions[key].waiting.fresh.push_back(item);
+    }
+
+    /// Has a function that something is about to wait for stand in line.
+    fn stand_in_line(&mut self, key: usize) {
         let function = &mut self.functions[key];
-        function.waiting.push_back(item);
-        if function.waiting.len() > 1 {
+        if !function.waiting.is_empty() {
             return;
         }
         let app = &mut self.apps[function.app];
@@ -169,10 +214,11 @@ impl<T> FairQueue<T> {
     /// Has what waits of a function and is `preferred` go before all others.
     pub(super) fn prefer(&mut self, key: usize, preferred: impl Fn(&T) -> bool) {
         let function = &mut self.functions[key];
-        let (first, rest): (VecDeque<T>, VecDeque<T>) =
-            function.waiting.drain(..).partition(preferred);
+        let first = function.waiting.take(preferred);
+        if first.is_empty() {
+            return;
+        }
         self.first.extend(first.into_iter().map(|item| (key, item)));
-        function.waiting = rest;
         // Nobody stands in a line for nothing.
         if function.waiting.is_empty() {
             let app = &mut self.apps[function.app];
@@ -200,7 +246,7 @@ impl<T> FairQueue<T> {
         let app = &mut self.apps[app_key];
         let key = app.ready.first()?;
         let function = &mut self.functions[key];
-        let item = function.waiting.pop_front()?;
+        let item = function.waiting.pop()?;
         function.clock.had += function.clock.units(QUANTUM);
         app.clock.had += app.clock.units(QUANTUM);
         if !function.waiting.is_empty() {
@@ -418,6 +464,25 @@ mod tests {
             .collect();
         assert_eq!(order, [0, 1, 2]);
         assert!(queue.pop().is_none());
+    }
+
+    #[test]
+    fn what_is_fresh_comes_before_the_rest_of_its_function_and_of_no_other() {
+        let mut queue = queue(&[("a", 100, 100), ("b", 100, 100)]);
+        queue.push(0, 0);
+        queue.push(1, 1);
+        queue.push(1, 2);
+        queue.push_fresh(1, 3);
+        queue.push_fresh(1, 4);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, [(0, 0), (1, 3), (1, 4), (1, 1), (1, 2)]);
+        // It stands in line for nothing but this, too, and is preferred as the rest is.
+        queue.push_fresh(0, 5);
+        queue.push_fresh(0, 6);
+        queue.push(0, 7);
+        queue.prefer(0, |item| item % 2 == 0);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, [(0, 6), (0, 5), (0, 7)]);
     }
 
     #[test]

@@ -61,9 +61,20 @@ fn turn(
     hurried: bool,
     work: impl FnOnce() + Send + 'static,
 ) -> async_task::Task<(), Ticket> {
+    turn_of(share, meter(), hurried, work)
+}
+
+/// Has one turn done in the background, of a guest that has used something.
+fn turn_of(
+    share: &Arc<Share>,
+    meter: Arc<Meter>,
+    hurried: bool,
+    work: impl FnOnce() + Send + 'static,
+) -> async_task::Task<(), Ticket> {
     let ticket = Ticket {
         home: Handle::current(),
         share: Arc::clone(share),
+        meter,
         hurried: Arc::new(AtomicBool::new(hurried)),
     };
     let (runnable, task) = async_task::Builder::new().metadata(ticket).spawn(
@@ -575,19 +586,103 @@ async fn who_begins_in_the_background_and_needs_little_comes_back() {
     let background = Background::start(1).expect("threads");
     let share = background.join("a", Weights::default());
     share.be_wary();
+    let its = Arc::clone(&share);
     let (tell, told) = oneshot::channel();
     spawn(&share, meter(), far(), async move {
         let mut threads = Vec::new();
-        for _ in 0..3 {
+        for turn in 0..5 {
             threads.push(thread::current().id());
+            if turn == 2 {
+                its.wary_until.store(0, Relaxed);
+            }
             tokio::task::yield_now().await;
         }
         let _ = tell.send(threads);
     });
     let threads = told.await.expect("it ran");
     let here = thread::current().id();
-    assert_ne!(threads[0], here);
-    assert_eq!(threads[1..], [here; 2]);
+    // Not while the next turn may be one that is kept.
+    assert!(threads[..3].iter().all(|thread| *thread != here));
+    assert_eq!(threads[3..], [here; 2]);
+}
+
+#[tokio::test]
+async fn who_needs_long_begins_in_the_background_while_too_many_are_there() {
+    let background = Background::start(1).expect("threads");
+    let shares = ["long", "short"].map(|_| background.join("a", Weights::default()));
+    let [long, short] = &shares;
+    for _ in 0..6 {
+        long.learn(QUANTUM);
+    }
+    let held = hold(short).await;
+    let mut waiting = vec![turn(long, false, || {})];
+    // As many as have a turn at once are no crowd.
+    assert!(!long.begins_there());
+    waiting.push(turn(long, false, || {}));
+    assert!(long.begins_there() && !short.begins_there());
+    // One that needs little has its turn before one that has used much, and goes where it came
+    // from when they are gone.
+    let (go, gone) = oneshot::channel();
+    let (tell, told) = oneshot::channel();
+    let (here, happened) = (thread::current().id(), Happened::default());
+    let say = Arc::clone(&happened);
+    let last = long_turn(long, &happened).await;
+    spawn(long, meter(), far(), async move {
+        say.lock().expect("no panic").push("short");
+        let began = thread::current().id();
+        let _ = gone.await;
+        tokio::task::yield_now().await;
+        let _ = tell.send((began, thread::current().id()));
+    });
+    while long.wanting.load(Relaxed) < 4 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    waiting.push(last);
+    for turn in waiting {
+        turn.await;
+    }
+    // They are counted until their thread is done with them.
+    while long.wanting.load(Relaxed) > 0 {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).expect("it waits");
+    let (began, ended) = told.await.expect("it ran");
+    assert!(began != here && ended == here);
+    assert_eq!(*happened.lock().expect("no panic"), ["short", "long"]);
+}
+
+/// A turn of a guest that has used much.
+async fn long_turn(share: &Arc<Share>, happened: &Happened) -> async_task::Task<(), Ticket> {
+    let used_much = meter();
+    spin(Arc::clone(&used_much), ticker(), 2).await;
+    let happened = Arc::clone(happened);
+    turn_of(share, used_much, false, move || {
+        happened.lock().expect("no panic").push("long");
+    })
+}
+
+#[test]
+fn most_of_its_last_guests_decide_what_is_expected_of_the_next() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let most = || share.heavy.load(Relaxed) > ALL / 2;
+    let learn = |used, times| {
+        for _ in 0..times {
+            share.learn(used);
+        }
+        most()
+    };
+    assert!(!learn(Duration::ZERO, 100));
+    assert!(!learn(QUANTUM, 5) && learn(QUANTUM, 1));
+    assert!(learn(QUANTUM, 100));
+    assert!(learn(QUANTUM - Duration::from_nanos(1), 4) && !learn(Duration::ZERO, 4));
+    // Half of them are not most.
+    for _ in 0..100 {
+        learn(QUANTUM, 1);
+        learn(Duration::ZERO, 1);
+    }
+    assert!(!most());
 }
 
 #[test]

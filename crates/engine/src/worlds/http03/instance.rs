@@ -74,15 +74,6 @@ impl State {
     fn is_waiting(&self) -> bool {
         !self.closed && self.at_rest && self.live.is_empty() && self.inbox.is_empty()
     }
-
-    /// Takes a request off the list.
-    fn remove(&mut self, index: usize, reuse: Reuse) {
-        let live = self.live.swap_remove(index);
-        if reuse.requests == 1 {
-            // What the guest does after its only answer counts as running.
-            self.permit = Some(live.permit);
-        }
-    }
 }
 
 pub(super) struct Instance {
@@ -142,7 +133,7 @@ impl Drop for Seat {
             return;
         };
         if state.live[index].is_answered() {
-            state.remove(index, self.instance.reuse);
+            self.instance.remove(&mut state, index);
         } else {
             // The guest works on it: it keeps its place until it is answered.
             state.live[index].is_abandoned = true;
@@ -177,6 +168,18 @@ impl Instance {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a request off the list.
+    fn remove(&self, state: &mut State, index: usize) {
+        let among = state.live.len();
+        let live = state.live.swap_remove(index);
+        if self.reuse.requests == 1 {
+            // What the guest does after its only answer counts as running.
+            state.permit = Some(live.permit);
+        } else {
+            self.meter.settle(among);
+        }
+    }
+
     /// Takes a request if there is room.
     pub(super) fn offer(self: &Arc<Self>, request: Box<Accepted>) -> Offered {
         let mut state = self.state();
@@ -184,7 +187,7 @@ impl Instance {
             return Offered::Closed(request);
         }
         if state.live.is_empty() {
-            // The limit is for what requests use, not for all of an instance's life.
+            // What the guest did since its last answer is not this one's.
             self.meter.reset();
         } else if self.meter.is_half_used() {
             // Those that share it have used most of what one may: the next one
@@ -319,7 +322,7 @@ impl Instance {
         };
         let head = state.live[index].head.take();
         if state.live[index].is_abandoned {
-            state.remove(index, self.reuse);
+            self.remove(&mut state, index);
         }
         drop(state);
         if let Some(head) = head {
@@ -340,7 +343,7 @@ impl Instance {
         {
             let live = &state.live[index];
             late.push((live.outcome.clone(), live.info.wall));
-            state.remove(index, self.reuse);
+            self.remove(&mut state, index);
         }
         let first = state.live.iter().min_by_key(|live| live.info.deadline);
         let clock = match first.map(|live| &live.info) {

@@ -207,6 +207,44 @@ async fn who_has_used_half_takes_nobody_in_beside_others_and_alone_counts_anew()
     assert!(!instance.is_open());
 }
 
+#[tokio::test]
+async fn who_is_done_takes_its_part_of_what_was_used_along() {
+    let engine = wasmtime::Engine::default();
+    let ticker = Ticker::start(&engine).expect("a thread");
+    let used = async |reuse: Reuse, leave: fn(Seat)| {
+        let meter = Meter::new(WALL);
+        let (instance, first) = working(reuse, &meter, request().await).await;
+        let mut others = Vec::new();
+        if reuse.concurrency > 1 {
+            others.push(offered(&instance, request().await));
+        }
+        meter
+            .drive(&ticker, async { std::hint::black_box(()) })
+            .await;
+        let before = meter.used();
+        assert!(before > Duration::ZERO);
+        leave(first);
+        (before, meter.used())
+    };
+    // Its caller went before or after the answer.
+    for leave in [finish, |seat| {
+        let (instance, id) = (Arc::clone(&seat.instance), seat.id);
+        drop(seat);
+        instance.answer(id, Err("an answer".into()));
+    }] as [fn(Seat); 2]
+    {
+        let (before, after) = used(REUSE, leave).await;
+        assert_eq!(after, before / 2);
+    }
+    // What the guest does after its only answer is charged as what it did before.
+    let once = Reuse {
+        requests: 1,
+        concurrency: 1,
+    };
+    let (before, after) = used(once, finish).await;
+    assert_eq!(after, before);
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_nobody_wants_closes_and_one_that_still_answers_does_not() {
     const IDLE: Duration = Duration::from_secs(10);
