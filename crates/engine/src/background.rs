@@ -256,7 +256,7 @@ where
                 if meter.take_overran() {
                     share.be_wary();
                 }
-                let used = meter.used();
+                let used = meter.used_each();
                 if used >= QUANTUM && warm.is_none() {
                     warm = Some(Warm::new(&share.app));
                 }
@@ -264,7 +264,7 @@ where
             };
             if begins_here {
                 let left = poll_until(&mut task, in_the_way).await;
-                share.learn(meter.used());
+                share.learn(meter.used_each());
                 if left == Left::Nothing {
                     return;
                 }
@@ -272,7 +272,7 @@ where
             drop(warm);
             let back = share.run(Arc::clone(&meter), &deadline, task).await;
             if !begins_here {
-                share.learn(meter.used());
+                share.learn(meter.used_each());
             }
             begins_here = true;
             match back {
@@ -460,7 +460,7 @@ impl Share {
                 |_ticket| async move {
                     let task = held.0.as_mut()?;
                     // Its count begins anew when it serves the next request.
-                    let is_light = || meter.used() < QUANTUM && !share.begins_there();
+                    let is_light = || meter.used_each() < QUANTUM && !share.begins_there();
                     match poll_until(task, is_light).await {
                         Left::Nothing => None,
                         Left::Unfinished => held.0.take(),
@@ -527,7 +527,7 @@ impl Shared {
     fn push(&self, runnable: Runnable<Ticket>) {
         let ticket = runnable.metadata();
         let (key, is_hurried) = (ticket.share.key, ticket.hurried.load(Relaxed));
-        let is_fresh = ticket.meter.used() < QUANTUM;
+        let is_fresh = ticket.meter.used_each() < QUANTUM;
         self.wanting.fetch_add(1, Relaxed);
         ticket.share.wanting.fetch_add(1, Relaxed);
         let queue = &mut self.state().queue;

@@ -5,16 +5,15 @@
 //! thread's CPU clock is a system call (about 0.7 µs), too much for each poll of
 //! a short request. So an instance is measured by the monotonic clock until it has used
 //! [`LIGHT`]; from then on by the CPU clock, whose cost is small against a quantum. A poll of a
-//! light one that takes longer than [`LIGHT_POLL`] either did not have the processor for all of
-//! that, or is in one long operation of the guest's (`memory.fill`), which no tick ends: which,
-//! the CPU clock tells, that each thread has read not long before.
+//! light one that takes longer than [`LIGHT_POLL`] either needs that, or did not have the processor
+//! for all of it: which, the CPU clock tells, that each thread has read not long before.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -26,8 +25,9 @@ use crate::ticker::Ticker;
 pub(crate) const QUANTUM: Duration = Duration::from_millis(1);
 /// Use below which the monotonic clock is good enough.
 const LIGHT: Duration = Duration::from_millis(1);
-/// How long a poll of a light instance takes at most if a tick can end it.
-const LIGHT_POLL: Duration = Duration::from_millis(2);
+/// How long a poll of a light instance counts as what it takes, and how much it counts at least if
+/// it takes longer, so that one whose polls are all like that is light for a few of them only.
+const LIGHT_POLL: Duration = Duration::from_micros(250);
 /// CPU time of a poll that kept others waiting.
 const LONG_POLL: Duration = Duration::from_millis(4);
 
@@ -92,6 +92,8 @@ pub(crate) enum Turn {
 pub(crate) struct Meter {
     limit: u64,
     used: AtomicU64,
+    /// Requests that it was used for, where an instance serves several at once.
+    requests: AtomicU32,
     poll_started: AtomicU64,
     /// Zero while the instance is light.
     poll_started_cpu: AtomicU64,
@@ -104,6 +106,7 @@ impl Meter {
         Arc::new(Self {
             limit: nanos(limit),
             used: AtomicU64::new(0),
+            requests: AtomicU32::new(0),
             poll_started: AtomicU64::new(0),
             poll_started_cpu: AtomicU64::new(0),
             overran: AtomicBool::new(false),
@@ -119,15 +122,28 @@ impl Meter {
     /// after the other.
     pub(crate) fn reset(&self) {
         self.used.store(0, Relaxed);
+        self.requests.store(0, Relaxed);
     }
 
-    /// One of so many requests that an instance serves at once is done, and takes its part of the
-    /// count along: who used how much cannot be told, so they used as much each.
-    pub(crate) fn settle(&self, among: usize) {
-        let among = among.max(1) as u64;
-        let without = |used: u64| Some(used - used.div_ceil(among));
+    /// What a request used. Of those that an instance serves at once nobody can tell which used how
+    /// much, so each counts as much as the others of late.
+    pub(crate) fn used_each(&self) -> Duration {
+        self.used() / self.requests.load(Relaxed).max(1)
+    }
+
+    /// One more request, for an instance that serves so many at once: twice as many are counted,
+    /// then half of them are forgotten, with half of what they used. To be called by one thread at
+    /// a time.
+    pub(crate) fn count_request(&self, at_once: u32) {
+        let requests = self.requests.load(Relaxed) + 1;
+        if requests < 2 * at_once.max(1) {
+            self.requests.store(requests, Relaxed);
+            return;
+        }
+        self.requests.store(requests / 2, Relaxed);
+        let half = |used| Some(used / 2);
         // It always gives a value, so this cannot fail.
-        let _ = self.used.fetch_update(Relaxed, Relaxed, without);
+        let _ = self.used.fetch_update(Relaxed, Relaxed, half);
     }
 
     /// Whether half of the limit is used, the current poll not counted: that may be
@@ -299,18 +315,23 @@ mod tests {
     }
 
     #[test]
-    fn who_is_done_takes_its_part_along() {
+    fn requests_at_once_used_as_much_each_and_old_ones_are_forgotten() {
         let meter = Meter::new(Duration::from_secs(1));
-        meter.used.store(12, Relaxed);
-        let mut left = |among| {
-            meter.settle(among);
-            meter.used.load(Relaxed)
-        };
-        assert_eq!([3, 2, 1].map(&mut left), [8, 4, 0]);
-        assert_eq!(left(1), 0);
-        // What is not a whole part goes too, so that nothing piles up.
-        meter.used.store(1, Relaxed);
-        assert_eq!(left(3), 0);
+        let nanos = Duration::from_nanos;
+        meter.used.store(1200, Relaxed);
+        assert_eq!(meter.used_each(), nanos(1200));
+        for each in [1200, 600, 400] {
+            meter.count_request(2);
+            assert_eq!(meter.used_each(), nanos(each));
+        }
+        // The fourth: of twice as many as there are at once half are left.
+        meter.count_request(2);
+        assert_eq!((meter.used(), meter.used_each()), (nanos(600), nanos(300)));
+        meter.count_request(2);
+        assert_eq!((meter.used(), meter.used_each()), (nanos(600), nanos(200)));
+        meter.reset();
+        meter.used.store(1200, Relaxed);
+        assert_eq!(meter.used_each(), nanos(1200));
     }
 
     #[test]

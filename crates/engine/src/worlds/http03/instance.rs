@@ -74,6 +74,15 @@ impl State {
     fn is_waiting(&self) -> bool {
         !self.closed && self.at_rest && self.live.is_empty() && self.inbox.is_empty()
     }
+
+    /// Takes a request off the list.
+    fn remove(&mut self, index: usize, reuse: Reuse) {
+        let live = self.live.swap_remove(index);
+        if reuse.requests == 1 {
+            // What the guest does after its only answer counts as running.
+            self.permit = Some(live.permit);
+        }
+    }
 }
 
 pub(super) struct Instance {
@@ -133,7 +142,7 @@ impl Drop for Seat {
             return;
         };
         if state.live[index].is_answered() {
-            self.instance.remove(&mut state, index);
+            state.remove(index, self.instance.reuse);
         } else {
             // The guest works on it: it keeps its place until it is answered.
             state.live[index].is_abandoned = true;
@@ -168,18 +177,6 @@ impl Instance {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request off the list.
-    fn remove(&self, state: &mut State, index: usize) {
-        let among = state.live.len();
-        let live = state.live.swap_remove(index);
-        if self.reuse.requests == 1 {
-            // What the guest does after its only answer counts as running.
-            state.permit = Some(live.permit);
-        } else {
-            self.meter.settle(among);
-        }
-    }
-
     /// Takes a request if there is room.
     pub(super) fn offer(self: &Arc<Self>, request: Box<Accepted>) -> Offered {
         let mut state = self.state();
@@ -187,7 +184,7 @@ impl Instance {
             return Offered::Closed(request);
         }
         if state.live.is_empty() {
-            // What the guest did since its last answer is not this one's.
+            // The limit is for what requests use, not for all of an instance's life.
             self.meter.reset();
         } else if self.meter.is_half_used() {
             // Those that share it have used most of what one may: the next one
@@ -214,6 +211,7 @@ impl Instance {
             outcome,
             permit,
         } = request;
+        self.meter.count_request(self.reuse.concurrency);
         state.taken += 1;
         state.at_rest = false;
         state.closed |= state.taken >= self.reuse.requests;
@@ -322,7 +320,7 @@ impl Instance {
         };
         let head = state.live[index].head.take();
         if state.live[index].is_abandoned {
-            self.remove(&mut state, index);
+            state.remove(index, self.reuse);
         }
         drop(state);
         if let Some(head) = head {
@@ -343,7 +341,7 @@ impl Instance {
         {
             let live = &state.live[index];
             late.push((live.outcome.clone(), live.info.wall));
-            self.remove(&mut state, index);
+            state.remove(index, self.reuse);
         }
         let first = state.live.iter().min_by_key(|live| live.info.deadline);
         let clock = match first.map(|live| &live.info) {
