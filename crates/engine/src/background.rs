@@ -108,6 +108,26 @@ struct Ticket {
     meter: Arc<Meter>,
     /// Its next turn comes before all others.
     hurried: Arc<AtomicBool>,
+    /// It is one of [`Share::waiting`].
+    counted: AtomicBool,
+}
+
+impl Ticket {
+    /// Whether it waits as one of those that have used a quantum.
+    fn count(&self) -> bool {
+        let counts = self.meter.used_each() >= QUANTUM;
+        if counts && !self.counted.swap(true, Relaxed) {
+            self.share.waiting.fetch_add(1, Relaxed);
+        }
+        counts
+    }
+
+    /// It waits no more.
+    fn forget(&self) {
+        if self.counted.swap(false, Relaxed) {
+            self.share.waiting.fetch_sub(1, Relaxed);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -145,8 +165,8 @@ pub(crate) struct Share {
     shared: Arc<Shared>,
     key: usize,
     app: Arc<App>,
-    /// Its tasks that have their turn in the background, or wait for it.
-    wanting: AtomicUsize,
+    /// Its tasks that have used a quantum, and wait for a turn in the background.
+    waiting: AtomicUsize,
     /// How many of its last guests used a quantum, of [`ALL`].
     heavy: AtomicU32,
     /// Until then its calls begin in the background: milliseconds since the start.
@@ -193,7 +213,7 @@ impl Background {
             shared,
             key,
             app,
-            wanting: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             heavy: AtomicU32::new(0),
             wary_until: AtomicU64::new(0),
         })
@@ -253,18 +273,18 @@ where
                 // In any case: it counts turns. Where the background has work, nobody runs
                 // long outside of it, for all shares are there.
                 let others_here = others.had_a_turn();
-                if meter.take_overran() {
-                    share.be_wary();
-                }
+                share.look_at(&meter);
                 let used = meter.used_each();
-                if used >= QUANTUM && warm.is_none() {
+                if used < QUANTUM {
+                    warm = None;
+                } else if warm.is_none() {
                     warm = Some(Warm::new(&share.app));
                 }
                 (others_here || share.shared.is_wanted()) && share.takes(used)
             };
             if begins_here {
                 let left = poll_until(&mut task, in_the_way).await;
-                share.learn(meter.used_each());
+                share.learn(&meter);
                 if left == Left::Nothing {
                     return;
                 }
@@ -272,7 +292,7 @@ where
             drop(warm);
             let back = share.run(Arc::clone(&meter), &deadline, task).await;
             if !begins_here {
-                share.learn(meter.used_each());
+                share.learn(&meter);
             }
             begins_here = true;
             match back {
@@ -389,8 +409,20 @@ impl Drop for Hurry<'_> {
 }
 
 impl Share {
-    /// A guest has used so much where it began.
-    fn learn(&self, used: Duration) {
+    /// Whether a guest's last turn was one that it kept.
+    fn look_at(&self, meter: &Meter) {
+        if meter.take_overran() {
+            self.be_wary();
+        }
+    }
+
+    /// What a guest used where it began. One that serves several requests teaches nothing: what
+    /// the next call needs, none of its polls tells.
+    fn learn(&self, meter: &Meter) {
+        if meter.is_for_several() {
+            return;
+        }
+        let used = meter.used_each();
         let before = self.heavy.load(Relaxed);
         let after = if used >= QUANTUM {
             before + (ALL - before) / 8
@@ -403,10 +435,10 @@ impl Share {
         }
     }
 
-    /// Whether most of its guests use a quantum, and more of them want a turn in the background
-    /// than can have one at once.
+    /// Whether most of its guests use a quantum, and more of those that have wait for a turn in the
+    /// background than can have one at once.
     fn is_crowded(&self) -> bool {
-        self.wanting.load(Relaxed) > self.shared.threads && self.heavy.load(Relaxed) > ALL / 2
+        self.waiting.load(Relaxed) > self.shared.threads && self.heavy.load(Relaxed) > ALL / 2
     }
 
     /// Whether its guests are to be in the background from the beginning.
@@ -449,6 +481,7 @@ impl Share {
             share: Arc::clone(self),
             meter: Arc::clone(&meter),
             hurried: Arc::clone(&hurry.hurried),
+            counted: AtomicBool::new(false),
         };
         let mut held = Contained(Some(task));
         let share = Arc::clone(self);
@@ -460,10 +493,14 @@ impl Share {
                 |_ticket| async move {
                     let task = held.0.as_mut()?;
                     // Its count begins anew when it serves the next request.
-                    let is_light = || meter.used_each() < QUANTUM && !share.begins_there();
+                    let is_light = || {
+                        share.look_at(&meter);
+                        meter.used_each() < QUANTUM && !share.begins_there()
+                    };
                     match poll_until(task, is_light).await {
                         Left::Nothing => None,
-                        Left::Unfinished => held.0.take(),
+                        // Contained until it is taken: that may be never.
+                        Left::Unfinished => Some(held),
                     }
                 },
                 |runnable: Runnable<Ticket>| {
@@ -478,7 +515,7 @@ impl Share {
                 biased;
                 back = &mut task => {
                     hurry.ended = true;
-                    return back;
+                    return back.and_then(|mut held| held.0.take());
                 }
                 // The next turn of the loop looks at it.
                 () = deadline.nearer() => {}
@@ -527,9 +564,8 @@ impl Shared {
     fn push(&self, runnable: Runnable<Ticket>) {
         let ticket = runnable.metadata();
         let (key, is_hurried) = (ticket.share.key, ticket.hurried.load(Relaxed));
-        let is_fresh = ticket.meter.used_each() < QUANTUM;
+        let is_fresh = !ticket.count();
         self.wanting.fetch_add(1, Relaxed);
-        ticket.share.wanting.fetch_add(1, Relaxed);
         let queue = &mut self.state().queue;
         if is_hurried {
             queue.push_first(key, runnable);
@@ -550,6 +586,7 @@ impl Shared {
         while let Some((key, runnable)) = self.next() {
             let ticket = runnable.metadata();
             ticket.hurried.store(false, Relaxed);
+            ticket.forget();
             let (home, share) = (ticket.home.clone(), Arc::clone(&ticket.share));
             let entered = home.enter();
             let before = thread_cpu_time();
@@ -557,7 +594,6 @@ impl Shared {
             let used = thread_cpu_time().saturating_sub(before);
             drop(entered);
             self.wanting.fetch_sub(1, Relaxed);
-            share.wanting.fetch_sub(1, Relaxed);
             self.state().queue.charge(key, used);
             drop(share);
         }

@@ -28,6 +28,9 @@ const LIGHT: Duration = Duration::from_millis(1);
 /// How long a poll of a light instance counts as what it takes, and how much it counts at least if
 /// it takes longer, so that one whose polls are all like that is light for a few of them only.
 const LIGHT_POLL: Duration = Duration::from_micros(250);
+/// How many requests at once are told apart from one that needs long, at most: with more, that
+/// would be in the way of others for long before it counts as such.
+const AT_ONCE: u32 = 64;
 /// CPU time of a poll that kept others waiting.
 const LONG_POLL: Duration = Duration::from_millis(4);
 
@@ -56,7 +59,8 @@ thread_local! {
 
 /// Reads the thread's CPU clock if that was not done within the last quantum.
 fn refresh_reading(now: u64) {
-    if now.saturating_sub(READING.get().0) >= nanos(QUANTUM) {
+    let (at, _) = READING.get();
+    if at == 0 || now.saturating_sub(at) >= nanos(QUANTUM) {
         READING.set((now, thread_cpu_nanos()));
     }
 }
@@ -92,8 +96,12 @@ pub(crate) enum Turn {
 pub(crate) struct Meter {
     limit: u64,
     used: AtomicU64,
-    /// Requests that it was used for, where an instance serves several at once.
+    /// What was used for requests that do not count any more as those of late.
+    past: AtomicU64,
+    /// Requests of late, where an instance serves several at once.
     requests: AtomicU32,
+    /// Requests in all.
+    served: AtomicU32,
     poll_started: AtomicU64,
     /// Zero while the instance is light.
     poll_started_cpu: AtomicU64,
@@ -106,7 +114,9 @@ impl Meter {
         Arc::new(Self {
             limit: nanos(limit),
             used: AtomicU64::new(0),
+            past: AtomicU64::new(0),
             requests: AtomicU32::new(0),
+            served: AtomicU32::new(0),
             poll_started: AtomicU64::new(0),
             poll_started_cpu: AtomicU64::new(0),
             overran: AtomicBool::new(false),
@@ -122,28 +132,38 @@ impl Meter {
     /// after the other.
     pub(crate) fn reset(&self) {
         self.used.store(0, Relaxed);
+        self.past.store(0, Relaxed);
         self.requests.store(0, Relaxed);
+        self.overran.store(false, Relaxed);
     }
 
     /// What a request used. Of those that an instance serves at once nobody can tell which used how
     /// much, so each counts as much as the others of late.
     pub(crate) fn used_each(&self) -> Duration {
-        self.used() / self.requests.load(Relaxed).max(1)
+        let past = Duration::from_nanos(self.past.load(Relaxed));
+        self.used().saturating_sub(past) / self.requests.load(Relaxed).max(1)
     }
 
-    /// One more request, for an instance that serves so many at once: twice as many are counted,
-    /// then half of them are forgotten, with half of what they used. To be called by one thread at
-    /// a time.
+    /// One more request, for an instance that serves so many at once: twice as many are of late,
+    /// and at most twice [`AT_ONCE`], then half of them are not any more, with half of what was
+    /// used. To be called by one thread at a time.
     pub(crate) fn count_request(&self, at_once: u32) {
+        let served = self.served.load(Relaxed);
+        self.served.store(served.saturating_add(1), Relaxed);
         let requests = self.requests.load(Relaxed) + 1;
-        if requests < 2 * at_once.max(1) {
+        if requests < 2 * at_once.clamp(1, AT_ONCE) {
             self.requests.store(requests, Relaxed);
             return;
         }
         self.requests.store(requests / 2, Relaxed);
-        let half = |used| Some(used / 2);
-        // It always gives a value, so this cannot fail.
-        let _ = self.used.fetch_update(Relaxed, Relaxed, half);
+        let past = self.past.load(Relaxed);
+        let late = self.used.load(Relaxed).saturating_sub(past);
+        self.past.store(past + late / 2, Relaxed);
+    }
+
+    /// Whether more than one was counted.
+    pub(crate) fn is_for_several(&self) -> bool {
+        self.served.load(Relaxed) > 1
     }
 
     /// Whether half of the limit is used, the current poll not counted: that may be
@@ -326,12 +346,40 @@ mod tests {
         }
         // The fourth: of twice as many as there are at once half are left.
         meter.count_request(2);
-        assert_eq!((meter.used(), meter.used_each()), (nanos(600), nanos(300)));
+        assert_eq!(meter.used_each(), nanos(300));
         meter.count_request(2);
-        assert_eq!((meter.used(), meter.used_each()), (nanos(600), nanos(200)));
+        assert_eq!(meter.used_each(), nanos(200));
+        meter.count_request(2);
+        assert_eq!(meter.used_each(), nanos(150));
+        // The limit is for all of it.
+        assert_eq!(meter.used(), nanos(1200));
         meter.reset();
         meter.used.store(1200, Relaxed);
         assert_eq!(meter.used_each(), nanos(1200));
+        // However many there may be at once, so many count.
+        for _ in 0..1000 {
+            meter.count_request(1024);
+        }
+        assert!((64..128).contains(&meter.requests.load(Relaxed)));
+    }
+
+    #[test]
+    fn more_than_one_request_is_told() {
+        let meter = Meter::new(Duration::from_secs(1));
+        assert!(!meter.is_for_several());
+        meter.count_request(16);
+        assert!(!meter.is_for_several());
+        meter.reset();
+        meter.count_request(16);
+        assert!(meter.is_for_several());
+    }
+
+    #[test]
+    fn what_counts_anew_kept_no_turn() {
+        let meter = Meter::new(Duration::from_secs(1));
+        meter.overran.store(true, Relaxed);
+        meter.reset();
+        assert!(!meter.take_overran());
     }
 
     #[test]

@@ -44,11 +44,17 @@ struct Function<T> {
     waiting: Waiting<T>,
 }
 
-/// What waits of a function, first come first served, and what is fresh before the rest.
+/// How much of what is fresh comes before one of the rest.
+const FRESH_FIRST: u32 = 8;
+
+/// What waits of a function, first come first served, and what is fresh before the rest: so many,
+/// then one of those, which are to come to their end, too.
 #[derive(Debug)]
 struct Waiting<T> {
     fresh: VecDeque<T>,
     rest: VecDeque<T>,
+    /// Fresh ones since the last one of the rest.
+    passed: u32,
 }
 
 impl<T> Waiting<T> {
@@ -57,7 +63,14 @@ impl<T> Waiting<T> {
     }
 
     fn pop(&mut self) -> Option<T> {
-        self.fresh.pop_front().or_else(|| self.rest.pop_front())
+        if self.passed < FRESH_FIRST || self.rest.is_empty() {
+            self.passed = self.passed.saturating_add(1);
+            if let Some(fresh) = self.fresh.pop_front() {
+                return Some(fresh);
+            }
+        }
+        self.passed = 0;
+        self.rest.pop_front()
     }
 
     /// Takes out what is `preferred`.
@@ -166,6 +179,7 @@ impl<T> FairQueue<T> {
             waiting: Waiting {
                 fresh: VecDeque::new(),
                 rest: VecDeque::new(),
+                passed: 0,
             },
         })
     }
@@ -476,6 +490,15 @@ mod tests {
         queue.push_fresh(1, 4);
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [(0, 0), (1, 3), (1, 4), (1, 1), (1, 2)]);
+        // The rest has its turn, too, when so many have passed it.
+        for item in 0..20 {
+            queue.push_fresh(0, item);
+        }
+        queue.push(0, 100);
+        queue.push(0, 101);
+        let order: Vec<_> = std::iter::from_fn(|| Some(queue.pop()?.1)).collect();
+        let expected = (0..8).chain([100]).chain(8..16).chain([101]).chain(16..20);
+        assert_eq!(order, expected.collect::<Vec<_>>());
         // It stands in line for nothing but this, too, and is preferred as the rest is.
         queue.push_fresh(0, 5);
         queue.push_fresh(0, 6);

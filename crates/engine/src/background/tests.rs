@@ -76,6 +76,7 @@ fn turn_of(
         share: Arc::clone(share),
         meter,
         hurried: Arc::new(AtomicBool::new(hurried)),
+        counted: AtomicBool::new(false),
     };
     let (runnable, task) = async_task::Builder::new().metadata(ticket).spawn(
         |_ticket| async move { work() },
@@ -606,27 +607,46 @@ async fn who_begins_in_the_background_and_needs_little_comes_back() {
     assert_eq!(threads[3..], [here; 2]);
 }
 
+/// What a guest has used that has used a quantum.
+async fn used_much() -> Arc<Meter> {
+    let (meter, ticker) = (meter(), ticker());
+    while meter.used() < QUANTUM {
+        spin(Arc::clone(&meter), Arc::clone(&ticker), 1).await;
+    }
+    meter
+}
+
 #[tokio::test]
-async fn who_needs_long_begins_in_the_background_while_too_many_are_there() {
+async fn who_needs_long_begins_in_the_background_while_too_many_wait_there() {
     let background = Background::start(1).expect("threads");
     let shares = ["long", "short"].map(|_| background.join("a", Weights::default()));
     let [long, short] = &shares;
+    let much = used_much().await;
     for _ in 0..6 {
-        long.learn(QUANTUM);
+        long.learn(&much);
     }
     let held = hold(short).await;
-    let mut waiting = vec![turn(long, false, || {})];
-    // As many as have a turn at once are no crowd.
+    let happened = Happened::default();
+    let long_turn = || {
+        let happened = Arc::clone(&happened);
+        turn_of(long, Arc::clone(&much), false, move || {
+            happened.lock().expect("no panic").push("long");
+        })
+    };
+    // Those that have used next to nothing are no crowd, nor are as many as have a turn at once.
+    let mut turns = vec![
+        turn(long, false, || {}),
+        turn(long, false, || {}),
+        long_turn(),
+    ];
     assert!(!long.begins_there());
-    waiting.push(turn(long, false, || {}));
+    turns.push(long_turn());
     assert!(long.begins_there() && !short.begins_there());
-    // One that needs little has its turn before one that has used much, and goes where it came
-    // from when they are gone.
+    // One that begins there has its turn before them, and goes where it came from when they are
+    // gone.
     let (go, gone) = oneshot::channel();
     let (tell, told) = oneshot::channel();
-    let (here, happened) = (thread::current().id(), Happened::default());
     let say = Arc::clone(&happened);
-    let last = long_turn(long, &happened).await;
     spawn(long, meter(), far(), async move {
         say.lock().expect("no panic").push("short");
         let began = thread::current().id();
@@ -634,38 +654,30 @@ async fn who_needs_long_begins_in_the_background_while_too_many_are_there() {
         tokio::task::yield_now().await;
         let _ = tell.send((began, thread::current().id()));
     });
-    while long.wanting.load(Relaxed) < 4 {
+    // The one that holds the thread, the four of above and this one.
+    while background.0.wanting.load(Relaxed) < 6 {
         tokio::task::yield_now().await;
     }
     drop(held);
-    waiting.push(last);
-    for turn in waiting {
+    for turn in turns {
         turn.await;
     }
-    // They are counted until their thread is done with them.
-    while long.wanting.load(Relaxed) > 0 {
-        tokio::task::yield_now().await;
-    }
+    assert!(!long.begins_there());
     go.send(()).expect("it waits");
     let (began, ended) = told.await.expect("it ran");
+    let here = thread::current().id();
     assert!(began != here && ended == here);
-    assert_eq!(*happened.lock().expect("no panic"), ["short", "long"]);
+    assert_eq!(
+        *happened.lock().expect("no panic"),
+        ["short", "long", "long"]
+    );
 }
 
-/// A turn of a guest that has used much.
-async fn long_turn(share: &Arc<Share>, happened: &Happened) -> async_task::Task<(), Ticket> {
-    let used_much = meter();
-    spin(Arc::clone(&used_much), ticker(), 2).await;
-    let happened = Arc::clone(happened);
-    turn_of(share, used_much, false, move || {
-        happened.lock().expect("no panic").push("long");
-    })
-}
-
-#[test]
-fn most_of_its_last_guests_decide_what_is_expected_of_the_next() {
+#[tokio::test]
+async fn most_of_its_last_guests_decide_what_is_expected_of_the_next() {
     let background = Background::start(1).expect("threads");
     let share = background.join("a", Weights::default());
+    let (much, little) = (used_much().await, meter());
     let most = || share.heavy.load(Relaxed) > ALL / 2;
     let learn = |used, times| {
         for _ in 0..times {
@@ -673,16 +685,50 @@ fn most_of_its_last_guests_decide_what_is_expected_of_the_next() {
         }
         most()
     };
-    assert!(!learn(Duration::ZERO, 100));
-    assert!(!learn(QUANTUM, 5) && learn(QUANTUM, 1));
-    assert!(learn(QUANTUM, 100));
-    assert!(learn(QUANTUM - Duration::from_nanos(1), 4) && !learn(Duration::ZERO, 4));
+    assert!(!learn(&little, 100));
+    assert!(!learn(&much, 5) && learn(&much, 1));
+    assert!(learn(&much, 100));
+    assert!(learn(&little, 4) && !learn(&little, 4));
     // Half of them are not most.
     for _ in 0..100 {
-        learn(QUANTUM, 1);
-        learn(Duration::ZERO, 1);
+        learn(&much, 1);
+        learn(&little, 1);
     }
     assert!(!most());
+    // One that serves several is none of them.
+    let several = used_much().await;
+    several.count_request(1);
+    several.count_request(1);
+    while several.used_each() < QUANTUM {
+        spin(Arc::clone(&several), ticker(), 1).await;
+    }
+    assert!(!learn(&several, 100));
+}
+
+#[tokio::test]
+async fn what_a_guest_used_is_learnt_wherever_it_began() {
+    let background = Background::start(1).expect("threads");
+    let share = background.join("a", Weights::default());
+    let heavy = || share.heavy.load(Relaxed);
+    let guest = async |turns| {
+        let own = meter();
+        let task = spin(Arc::clone(&own), ticker(), turns);
+        let task = spawn(&share, own, far(), async move {
+            task.await;
+        });
+        task.await.expect("it ends");
+        heavy()
+    };
+    let long = guest(5).await;
+    assert!(long > 0);
+    let mut light = long;
+    while light >= 8 {
+        let lighter = guest(0).await;
+        assert!(lighter < light);
+        light = lighter;
+    }
+    share.be_wary();
+    assert!(guest(5).await > light);
 }
 
 #[test]
