@@ -273,9 +273,13 @@ mod tests {
     fn a_light_poll_without_the_processor_counts_little() {
         let meter = Meter::new(Duration::from_secs(1));
         meter.enter();
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(50));
         meter.leave();
-        assert_eq!(meter.used(), LIGHT_POLL);
+        let used = meter.used();
+        assert!(
+            used >= LIGHT_POLL && used < Duration::from_millis(25),
+            "{used:?}"
+        );
         assert!(!meter.take_overran());
     }
 
