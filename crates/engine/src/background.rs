@@ -22,12 +22,13 @@
 //! that have used a quantum, only as many as there are threads stay until they have used
 //! [`HEAVY`]: a flood of requests that need a little less than that goes to the background, too,
 //! where weights count. A function most of whose calls use a quantum has its next ones begin there
-//! while more of its guests are there than threads, so that what comes before them is not at the
-//! expense of others; its short ones have their turns before its long ones. And a function whose
-//! guest did not give its turn back, because it was in one long operation that no tick ends, has
-//! its calls begin in the background for a while.
+//! while more of its guests wait there than there are threads, so that their first quantum is not at
+//! the expense of others. And a function whose guest did not give its turn back, because it was in
+//! one long operation that no tick ends, has its calls begin in the background for a while. The last
+//! two are in `outlook`.
 
 mod fair;
+mod outlook;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -59,12 +60,6 @@ const NICE: i32 = 10;
 /// How long after a turn that came before all others the next one may, for a task that goes
 /// on.
 const HURRY_AGAIN: Duration = Duration::from_millis(100);
-
-/// What [`Share::heavy`] is of.
-const ALL: u32 = 256;
-
-/// How long the calls of a function begin in the background after a turn that was not given back.
-const WARY: Duration = Duration::from_secs(10);
 
 /// How long a thread has nothing to do before it gives back the memory that it keeps for its next
 /// allocations: nobody else can.
@@ -113,17 +108,16 @@ struct Ticket {
 }
 
 impl Ticket {
-    /// Whether it waits as one of those that have used a quantum.
-    fn count(&self) -> bool {
-        let counts = self.meter.used_each() >= QUANTUM;
-        if counts && !self.counted.swap(true, Relaxed) {
+    /// It waits from now on. Whether it is fresh: it has not used a quantum.
+    fn begin_wait(&self) -> bool {
+        let is_fresh = self.meter.used_each() < QUANTUM;
+        if !is_fresh && !self.counted.swap(true, Relaxed) {
             self.share.waiting.fetch_add(1, Relaxed);
         }
-        counts
+        is_fresh
     }
 
-    /// It waits no more.
-    fn forget(&self) {
+    fn end_wait(&self) {
         if self.counted.swap(false, Relaxed) {
             self.share.waiting.fetch_sub(1, Relaxed);
         }
@@ -167,7 +161,7 @@ pub(crate) struct Share {
     app: Arc<App>,
     /// Its tasks that have used a quantum, and wait for a turn in the background.
     waiting: AtomicUsize,
-    /// How many of its last guests used a quantum, of [`ALL`].
+    /// How many of its last guests used a quantum, of [`outlook::ALL`].
     heavy: AtomicU32,
     /// Until then its calls begin in the background: milliseconds since the start.
     wary_until: AtomicU64,
@@ -273,7 +267,7 @@ where
                 // In any case: it counts turns. Where the background has work, nobody runs
                 // long outside of it, for all shares are there.
                 let others_here = others.had_a_turn();
-                share.look_at(&meter);
+                share.note_kept_turn(&meter);
                 let used = meter.used_each();
                 if used < QUANTUM {
                     warm = None;
@@ -409,58 +403,11 @@ impl Drop for Hurry<'_> {
 }
 
 impl Share {
-    /// Whether a guest's last turn was one that it kept.
-    fn look_at(&self, meter: &Meter) {
-        if meter.take_overran() {
-            self.be_wary();
-        }
-    }
-
-    /// What a guest used where it began. One that serves several requests teaches nothing: what
-    /// the next call needs, none of its polls tells.
-    fn learn(&self, meter: &Meter) {
-        if meter.is_for_several() {
-            return;
-        }
-        let used = meter.used_each();
-        let before = self.heavy.load(Relaxed);
-        let after = if used >= QUANTUM {
-            before + (ALL - before) / 8
-        } else {
-            before - before / 8
-        };
-        // Hardly ever, so that threads have no line of memory to fight for.
-        if after != before {
-            self.heavy.store(after, Relaxed);
-        }
-    }
-
-    /// Whether most of its guests use a quantum, and more of those that have wait for a turn in the
-    /// background than can have one at once.
-    fn is_crowded(&self) -> bool {
-        self.waiting.load(Relaxed) > self.shared.threads && self.heavy.load(Relaxed) > ALL / 2
-    }
-
-    /// Whether its guests are to be in the background from the beginning.
-    fn begins_there(&self) -> bool {
-        self.is_wary() || self.is_crowded()
-    }
-
     /// Whether a guest that has used so much is to move to the background.
     fn takes(&self, used: Duration) -> bool {
         let shared = &self.shared;
         let crowded = || self.app.warm.load(Relaxed) > shared.threads;
         used >= HEAVY || (used >= QUANTUM && (shared.idle.load(Relaxed) > 0 || crowded()))
-    }
-
-    fn is_wary(&self) -> bool {
-        let until = self.wary_until.load(Relaxed);
-        until > 0 && self.shared.milliseconds() < until
-    }
-
-    fn be_wary(&self) {
-        let until = self.shared.milliseconds() + WARY.as_millis() as u64;
-        self.wary_until.store(until, Relaxed);
     }
 
     /// Runs a task in the background; gives it back when it is light again.
@@ -494,7 +441,7 @@ impl Share {
                     let task = held.0.as_mut()?;
                     // Its count begins anew when it serves the next request.
                     let is_light = || {
-                        share.look_at(&meter);
+                        share.note_kept_turn(&meter);
                         meter.used_each() < QUANTUM && !share.begins_there()
                     };
                     match poll_until(task, is_light).await {
@@ -564,7 +511,7 @@ impl Shared {
     fn push(&self, runnable: Runnable<Ticket>) {
         let ticket = runnable.metadata();
         let (key, is_hurried) = (ticket.share.key, ticket.hurried.load(Relaxed));
-        let is_fresh = !ticket.count();
+        let is_fresh = ticket.begin_wait();
         self.wanting.fetch_add(1, Relaxed);
         let queue = &mut self.state().queue;
         if is_hurried {
@@ -586,7 +533,7 @@ impl Shared {
         while let Some((key, runnable)) = self.next() {
             let ticket = runnable.metadata();
             ticket.hurried.store(false, Relaxed);
-            ticket.forget();
+            ticket.end_wait();
             let (home, share) = (ticket.home.clone(), Arc::clone(&ticket.share));
             let entered = home.enter();
             let before = thread_cpu_time();

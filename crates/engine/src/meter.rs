@@ -100,8 +100,7 @@ pub(crate) struct Meter {
     past: AtomicU64,
     /// Requests of late, where an instance serves several at once.
     requests: AtomicU32,
-    /// Requests in all.
-    served: AtomicU32,
+    is_for_several: bool,
     poll_started: AtomicU64,
     /// Zero while the instance is light.
     poll_started_cpu: AtomicU64,
@@ -111,12 +110,21 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new(limit: Duration) -> Arc<Self> {
+        Self::of(limit, false)
+    }
+
+    /// For an instance that serves several requests, which are [counted](Self::count_request).
+    pub(crate) fn for_several(limit: Duration) -> Arc<Self> {
+        Self::of(limit, true)
+    }
+
+    fn of(limit: Duration, is_for_several: bool) -> Arc<Self> {
         Arc::new(Self {
             limit: nanos(limit),
             used: AtomicU64::new(0),
             past: AtomicU64::new(0),
             requests: AtomicU32::new(0),
-            served: AtomicU32::new(0),
+            is_for_several,
             poll_started: AtomicU64::new(0),
             poll_started_cpu: AtomicU64::new(0),
             overran: AtomicBool::new(false),
@@ -148,8 +156,6 @@ impl Meter {
     /// and at most twice [`AT_ONCE`], then half of them are not any more, with half of what was
     /// used. To be called by one thread at a time.
     pub(crate) fn count_request(&self, at_once: u32) {
-        let served = self.served.load(Relaxed);
-        self.served.store(served.saturating_add(1), Relaxed);
         let requests = self.requests.load(Relaxed) + 1;
         if requests < 2 * at_once.clamp(1, AT_ONCE) {
             self.requests.store(requests, Relaxed);
@@ -161,9 +167,8 @@ impl Meter {
         self.past.store(past + late / 2, Relaxed);
     }
 
-    /// Whether more than one was counted.
     pub(crate) fn is_for_several(&self) -> bool {
-        self.served.load(Relaxed) > 1
+        self.is_for_several
     }
 
     /// Whether half of the limit is used, the current poll not counted: that may be
@@ -365,17 +370,6 @@ mod tests {
             meter.count_request(1024);
         }
         assert!((64..128).contains(&meter.requests.load(Relaxed)));
-    }
-
-    #[test]
-    fn more_than_one_request_is_told() {
-        let meter = Meter::new(Duration::from_secs(1));
-        assert!(!meter.is_for_several());
-        meter.count_request(16);
-        assert!(!meter.is_for_several());
-        meter.reset();
-        meter.count_request(16);
-        assert!(meter.is_for_several());
     }
 
     #[test]

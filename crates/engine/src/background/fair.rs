@@ -1,11 +1,11 @@
 //! Who runs next: weighted fair queueing in two levels, apps and the functions in them.
 //!
-//! Of what waits of one function, what is fresh comes first: a short call does not wait for those
-//! that need long.
-//!
 //! Each has a clock of the time that it has had, divided by its weight. Next is the one
 //! whose clock is furthest behind. Who comes back after a while without anything to run
 //! begins at the clock of those that ran meanwhile: nobody saves time up.
+//!
+//! Of what waits of one function, what is fresh comes first: a short call does not wait for those
+//! that need long.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ const FRESH_FIRST: u32 = 8;
 struct Waiting<T> {
     fresh: VecDeque<T>,
     rest: VecDeque<T>,
-    /// Fresh ones since the last one of the rest.
+    /// Fresh ones that have passed what waits of the rest.
     passed: u32,
 }
 
@@ -63,11 +63,14 @@ impl<T> Waiting<T> {
     }
 
     fn pop(&mut self) -> Option<T> {
-        if self.passed < FRESH_FIRST || self.rest.is_empty() {
-            self.passed = self.passed.saturating_add(1);
-            if let Some(fresh) = self.fresh.pop_front() {
-                return Some(fresh);
-            }
+        if self.rest.is_empty() {
+            return self.fresh.pop_front();
+        }
+        if self.passed < FRESH_FIRST
+            && let Some(fresh) = self.fresh.pop_front()
+        {
+            self.passed += 1;
+            return Some(fresh);
         }
         self.passed = 0;
         self.rest.pop_front()
@@ -490,7 +493,11 @@ mod tests {
         queue.push_fresh(1, 4);
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [(0, 0), (1, 3), (1, 4), (1, 1), (1, 2)]);
-        // The rest has its turn, too, when so many have passed it.
+        // The rest has its turn, too, when so many have passed it; those before it came do not count.
+        for item in 0..20 {
+            queue.push_fresh(0, item);
+            assert!(queue.pop().is_some());
+        }
         for item in 0..20 {
             queue.push_fresh(0, item);
         }

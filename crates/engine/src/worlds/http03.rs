@@ -123,7 +123,12 @@ fn start(
     first: Accepted,
 ) -> Seat {
     let info = first.info.clone();
-    let meter = Meter::new(function.limits().cpu);
+    let cpu = function.limits().cpu;
+    let meter = if reuse.requests == 1 {
+        Meter::new(cpu)
+    } else {
+        Meter::for_several(cpu)
+    };
     let (instance, seat) = Instance::new(reuse, Arc::clone(&meter), first);
     if instance.is_open() {
         handler.open.add(Arc::clone(&instance));

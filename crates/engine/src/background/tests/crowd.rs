@@ -1,5 +1,6 @@
 //! What keeps one app's requests from standing before another's.
 
+use super::super::outlook::ALL;
 use super::*;
 
 /// Guests of an app, so many at once, each for two milliseconds and the last of a turn: which of
@@ -190,9 +191,7 @@ async fn most_of_its_last_guests_decide_what_is_expected_of_the_next() {
     }
     assert!(!most());
     // One that serves several is none of them.
-    let several = used_much().await;
-    several.count_request(1);
-    several.count_request(1);
+    let several = Meter::for_several(Duration::from_secs(60));
     while several.used_each() < QUANTUM {
         spin(Arc::clone(&several), ticker(), 1).await;
     }
