@@ -23,9 +23,9 @@
 //! [`HEAVY`]: a flood of requests that need a little less than that goes to the background, too,
 //! where weights count. A function most of whose calls use a quantum has its next ones begin there
 //! while more of its guests wait there than there are threads, so that their first quantum is not at
-//! the expense of others. And a function whose guest did not give its turn back, because it was in
-//! one long operation that no tick ends, has its calls begin in the background for a while. The last
-//! two are in `outlook`.
+//! the expense of others. And a function whose guests keep their turns, in long operations that no
+//! tick ends, for more of the time than a bucket holds, has its calls begin in the background for a
+//! while. The last two are in `outlook`.
 
 mod fair;
 mod outlook;
@@ -163,6 +163,8 @@ pub(crate) struct Share {
     waiting: AtomicUsize,
     /// How many of its last guests used a quantum, of [`outlook::ALL`].
     heavy: AtomicU32,
+    /// When turns that its guests kept are forgotten: milliseconds since the start.
+    kept_leaks_until: AtomicU64,
     /// Until then its calls begin in the background: milliseconds since the start.
     wary_until: AtomicU64,
 }
@@ -209,6 +211,7 @@ impl Background {
             app,
             waiting: AtomicUsize::new(0),
             heavy: AtomicU32::new(0),
+            kept_leaks_until: AtomicU64::new(0),
             wary_until: AtomicU64::new(0),
         })
     }

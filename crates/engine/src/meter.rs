@@ -13,7 +13,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,9 @@ const LIGHT_POLL: Duration = Duration::from_micros(250);
 /// How many requests at once are told apart from one that needs long, at most: with more, that
 /// would be in the way of others for long before it counts as such.
 const AT_ONCE: u32 = 64;
-/// CPU time of a poll that kept others waiting.
-const LONG_POLL: Duration = Duration::from_millis(4);
+/// CPU time between two ticks that a guest takes at most if they reach it: one that takes more was
+/// in one long operation (`memory.fill`), which kept others waiting.
+const LONG_OPERATION: Duration = Duration::from_millis(4);
 
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -104,8 +105,10 @@ pub(crate) struct Meter {
     poll_started: AtomicU64,
     /// Zero while the instance is light.
     poll_started_cpu: AtomicU64,
-    /// Whether there was a [`LONG_POLL`].
-    overran: AtomicBool,
+    /// CPU time of the current poll at its last tick.
+    at_tick: AtomicU64,
+    /// CPU time of operations that were [long](LONG_OPERATION).
+    overran: AtomicU64,
 }
 
 impl Meter {
@@ -127,7 +130,8 @@ impl Meter {
             is_for_several,
             poll_started: AtomicU64::new(0),
             poll_started_cpu: AtomicU64::new(0),
-            overran: AtomicBool::new(false),
+            at_tick: AtomicU64::new(0),
+            overran: AtomicU64::new(0),
         })
     }
 
@@ -142,7 +146,7 @@ impl Meter {
         self.used.store(0, Relaxed);
         self.past.store(0, Relaxed);
         self.requests.store(0, Relaxed);
-        self.overran.store(false, Relaxed);
+        self.overran.store(0, Relaxed);
     }
 
     /// What a request used. Of those that an instance serves at once nobody can tell which used how
@@ -200,6 +204,7 @@ impl Meter {
         // At least 1: zero says that no poll is going on.
         let now = monotonic_nanos().max(1);
         self.poll_started.store(now, Relaxed);
+        self.at_tick.store(0, Relaxed);
         if light {
             refresh_reading(now);
         }
@@ -211,18 +216,30 @@ impl Meter {
         let poll = self.current_poll();
         self.used.fetch_add(poll, Relaxed);
         self.poll_started.store(0, Relaxed);
-        if poll >= nanos(LONG_POLL) {
-            self.overran.store(true, Relaxed);
-        }
+        self.look_for_long_operation(poll);
     }
 
-    /// Whether there was a poll since this was asked last that kept others waiting.
-    pub(crate) fn take_overran(&self) -> bool {
-        self.overran.load(Relaxed) && self.overran.swap(false, Relaxed)
+    /// A tick has reached the guest, or its poll is over, after so much CPU time of it.
+    fn look_for_long_operation(&self, poll: u64) {
+        let operation = poll.saturating_sub(self.at_tick.load(Relaxed));
+        if operation >= nanos(LONG_OPERATION) {
+            self.overran.fetch_add(operation, Relaxed);
+        }
+        self.at_tick.store(poll, Relaxed);
+    }
+
+    /// CPU time of long operations since this was asked last, if there was one.
+    pub(crate) fn take_overran(&self) -> Option<Duration> {
+        if self.overran.load(Relaxed) == 0 {
+            return None;
+        }
+        Some(Duration::from_nanos(self.overran.swap(0, Relaxed)))
     }
 
     pub(crate) fn on_tick(&self) -> Turn {
-        if self.used.load(Relaxed).saturating_add(self.current_poll()) >= self.limit {
+        let poll = self.current_poll();
+        self.look_for_long_operation(poll);
+        if self.used.load(Relaxed).saturating_add(poll) >= self.limit {
             return Turn::Stop;
         }
         let started = self.poll_started.load(Relaxed);
@@ -285,7 +302,7 @@ mod tests {
             used >= LIGHT_POLL && used < Duration::from_millis(25),
             "{used:?}"
         );
-        assert!(!meter.take_overran());
+        assert_eq!(meter.take_overran(), None);
     }
 
     #[test]
@@ -299,7 +316,34 @@ mod tests {
         meter.leave();
         let used = meter.used();
         assert!(used >= Duration::from_millis(20) - QUANTUM, "{used:?}");
-        assert!(meter.take_overran() && !meter.take_overran());
+        let overran = meter.take_overran().expect("it was one long operation");
+        assert!(
+            overran >= Duration::from_millis(20) - QUANTUM,
+            "{overran:?}"
+        );
+        assert_eq!(meter.take_overran(), None);
+    }
+
+    #[test]
+    fn a_poll_that_ticks_reach_is_no_long_operation_however_long() {
+        let meter = Meter::new(Duration::from_secs(1));
+        meter.used.store(nanos(LIGHT), Relaxed);
+        meter.enter();
+        for _ in 0..5 {
+            spin(QUANTUM);
+            meter.on_tick();
+        }
+        meter.leave();
+        assert_eq!(meter.take_overran(), None);
+        meter.enter();
+        spin(LONG_OPERATION);
+        meter.on_tick();
+        meter.leave();
+        assert!(
+            meter
+                .take_overran()
+                .is_some_and(|overran| overran >= LONG_OPERATION)
+        );
     }
 
     #[test]
@@ -375,9 +419,9 @@ mod tests {
     #[test]
     fn what_counts_anew_kept_no_turn() {
         let meter = Meter::new(Duration::from_secs(1));
-        meter.overran.store(true, Relaxed);
+        meter.overran.store(1, Relaxed);
         meter.reset();
-        assert!(!meter.take_overran());
+        assert_eq!(meter.take_overran(), None);
     }
 
     #[test]

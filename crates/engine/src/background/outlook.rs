@@ -13,10 +13,30 @@ pub(super) const ALL: u32 = 256;
 /// How long the calls of a function begin in the background after a turn that was not given back.
 const WARY: Duration = Duration::from_secs(10);
 
+/// For how long its guests may keep their turns, and how much of the time they may for good: one in
+/// so many. Not everything that looks like it is one: what another virtual machine takes of a core
+/// counts as CPU time, too.
+const KEPT: Duration = Duration::from_millis(16);
+const KEPT_OF: u32 = 50;
+
 impl Share {
     /// Looks whether a guest kept its last turn.
     pub(super) fn note_kept_turn(&self, meter: &Meter) {
-        if meter.take_overran() {
+        if let Some(kept) = meter.take_overran() {
+            self.charge_kept(kept);
+        }
+    }
+
+    /// Guests have kept their turns for so long: a bucket that holds [`KEPT`] and leaks.
+    pub(super) fn charge_kept(&self, kept: Duration) {
+        let now = self.shared.milliseconds();
+        let full = now + leaks_in(KEPT);
+        let with = |until: u64| until.max(now) + leaks_in(kept);
+        let before = self
+            .kept_leaks_until
+            .fetch_update(Relaxed, Relaxed, |until| Some(with(until).min(full)))
+            .unwrap_or_else(|until| until);
+        if with(before) > full {
             self.be_wary();
         }
     }
@@ -59,4 +79,9 @@ impl Share {
         let until = self.shared.milliseconds() + WARY.as_millis() as u64;
         self.wary_until.store(until, Relaxed);
     }
+}
+
+/// In how many milliseconds so much leaks out of the bucket.
+fn leaks_in(kept: Duration) -> u64 {
+    (kept * KEPT_OF).as_millis() as u64
 }

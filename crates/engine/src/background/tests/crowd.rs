@@ -58,7 +58,7 @@ async fn a_function_that_keeps_its_turn_begins_in_the_background() {
             let long = async {
                 let begun = thread::current().id();
                 let start = crate::meter::thread_cpu_time();
-                while crate::meter::thread_cpu_time() - start < Duration::from_millis(10) {
+                while crate::meter::thread_cpu_time() - start < Duration::from_millis(30) {
                     std::hint::spin_loop();
                 }
                 begun
@@ -222,6 +222,29 @@ async fn what_a_guest_used_is_learnt_wherever_it_began() {
     }
     share.be_wary();
     assert!(guest(5).await > light);
+}
+
+#[test]
+fn turns_that_are_kept_now_and_then_are_no_reason() {
+    let background = Background::start(1).expect("threads");
+    let charge = |times: &[u64]| {
+        let share = background.join("a", Weights::default());
+        for kept in times {
+            share.charge_kept(Duration::from_millis(*kept));
+        }
+        share
+    };
+    assert!(!charge(&[16]).is_wary() && charge(&[17]).is_wary());
+    // Several make one, as long as they are not forgotten; the test may take up to 50 ms for one
+    // millisecond of them.
+    let share = charge(&[6, 6]);
+    assert!(!share.is_wary());
+    share.charge_kept(Duration::from_millis(30));
+    assert!(share.is_wary());
+    let share = charge(&[16]);
+    share.kept_leaks_until.store(0, Relaxed);
+    share.charge_kept(Duration::from_millis(16));
+    assert!(!share.is_wary());
 }
 
 #[test]
