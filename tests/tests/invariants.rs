@@ -115,6 +115,7 @@ fn the_tests_that_are_named_are_there() {
                 let files = vec![format!("{module}.rs"), format!("{module}/tests.rs")];
                 (files, test)
             }
+            [krate, file, test] => (vec![format!("crates/{krate}/tests/{file}.rs")], test),
             _ => continue,
         };
         let read = |file: &String| fs::read_to_string(root.join(file)).ok();

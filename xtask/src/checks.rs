@@ -8,7 +8,7 @@ use strand_builder::{Target, Toolchain, workspace};
 use crate::session::Session;
 
 /// Crates without I/O, which a browser needs too.
-const PURE: [&str; 1] = ["strand-directive"];
+const PURE: [&str; 2] = ["strand-directive", "strand-bindle"];
 
 /// `rustfmt` has nothing to change in any of the workspaces.
 pub(crate) fn formatting(session: &Session) -> Result<()> {
