@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::sync::Arc;
 
-use strand_blobstore::{Blobstore, Bucket, BucketError, S3Credentials, S3Options};
+use strand_blobstore::Blobstore;
 use strand_directive::{
     Access, Directive, Function as FunctionSection, HostPattern, HttpRule, Scheme,
 };
 use strand_engine::{Capability, MemoryBudget};
 use strand_http_client::{HttpClients, Rule};
+use strand_objects::{Bucket, BucketError, S3Credentials, S3Options};
 
 use crate::app::AppDir;
 use crate::bindings::BlobLocation;
@@ -148,7 +149,7 @@ fn granted(directive: &Directive) -> BTreeSet<&str> {
 fn open(location: &BlobLocation) -> Result<Bucket, BucketError> {
     match location {
         BlobLocation::Folder(path) => Bucket::folder(path),
-        BlobLocation::Memory => Ok(Bucket::memory()),
+        BlobLocation::Memory => Ok(strand_blobstore::memory()),
         BlobLocation::S3 { bucket, prefix } => Bucket::s3(bucket, prefix, &s3_options()),
     }
 }

@@ -9,7 +9,6 @@ use std::sync::{Arc, Weak};
 
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
-use strand_blobstore::Bucket;
 use strand_compiler::{
     ChildLimits, CompileError, Compiler, CompilerConfig, KeyError, load_or_create_key,
 };
@@ -18,6 +17,7 @@ use strand_engine::{
     ArtifactKey, Callees, Dispatch, Engine, EngineError, Function, FunctionId, FunctionSpec, Reuse,
     Settings, Weights, format_bytes,
 };
+use strand_objects::Bucket;
 use strand_telemetry::Metrics;
 
 use crate::app::{

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use strand_engine::MemoryBudget;
 
-use crate::bucket::Bucket;
 use crate::{Config, Grant, Unbound};
+use strand_objects::Bucket;
 
 /// What a function may do with a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

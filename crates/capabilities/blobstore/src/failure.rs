@@ -2,49 +2,22 @@
 //! nothing of where the store is. The cause goes to the log.
 
 use object_store::Error;
+use strand_objects::Refusal;
 
-/// What a store of ours will not do, for a reason that the guest can mend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// In a folder.
-    #[error("a part of its name is an object, and in a folder no object is below another one")]
-    BelowObject,
-    /// In a folder.
-    #[error("there are objects below that name, and in a folder no object is above another one")]
-    AboveObjects,
-    /// In a folder.
-    #[error("its name has more than {0} parts, and in a folder it may have no more")]
-    TooDeep(usize),
-    /// In memory.
-    #[error(
-        "this bucket is in memory, of which it may have {}: delete objects, or have the node \
-         bind another place",
-        strand_engine::format_bytes(*.0)
-    )]
-    Full(u64),
-}
+use crate::memory::Full;
 
-impl Refusal {
-    /// As an error of a store.
-    pub(crate) fn of(self, store: &'static str) -> Error {
-        Error::Generic {
-            store,
-            source: Box::new(self),
-        }
+/// Why an object is refused, where that is something that the guest can mend.
+fn refusal(error: &Error) -> Option<String> {
+    if let Some(refusal) = Refusal::in_error(error) {
+        return Some(refusal.to_string());
     }
-
-    pub(crate) fn in_error(error: &Error) -> Option<Self> {
-        match error {
-            Error::Generic { source, .. } => source.downcast_ref().copied(),
-            _ => None,
-        }
-    }
+    Full::in_error(error).map(|full| full.to_string())
 }
 
 /// The interface's error when one object was to become another: a refusal is the
 /// target's, the rest may be either's.
 pub(crate) fn describe_copy(from: &str, to: &str, error: &Error) -> String {
-    let object = match Refusal::in_error(error) {
+    let object = match refusal(error) {
         Some(_) => to,
         None => from,
     };
@@ -53,7 +26,7 @@ pub(crate) fn describe_copy(from: &str, to: &str, error: &Error) -> String {
 
 /// The interface's error.
 pub(crate) fn describe(object: &str, error: &Error) -> String {
-    if let Some(refusal) = Refusal::in_error(error) {
+    if let Some(refusal) = refusal(error) {
         return format!("`{object}` is refused: {refusal}");
     }
     match error {
@@ -74,8 +47,7 @@ pub(crate) fn describe(object: &str, error: &Error) -> String {
 
 /// Whether trying again may have another result.
 pub(crate) fn is_transient(error: &Error) -> bool {
-    matches!(error, Error::Generic { .. } | Error::JoinError { .. })
-        && Refusal::in_error(error).is_none()
+    matches!(error, Error::Generic { .. } | Error::JoinError { .. }) && refusal(error).is_none()
 }
 
 /// The node's memory budget has no room.

@@ -152,7 +152,7 @@ impl container::HostContainer for View<'_> {
             // Before the store is asked for anything.
             let charge = self.account.value()?;
             let range = (start, end);
-            let source = Source::open(&bucket.store, &location, &name, range, retry_for).await?;
+            let source = Source::open(bucket.store(), &location, &name, range, retry_for).await?;
             Ok(IncomingValue::new(source, charge))
         };
         match open.await {
@@ -210,7 +210,7 @@ impl container::HostContainer for View<'_> {
         let container = self.container(&this)?;
         let has = async {
             let found = find(container.readable()?, &name)?;
-            match found.bucket.store.head(&found.location).await {
+            match found.bucket.store().head(&found.location).await {
                 Ok(_) => Ok(true),
                 Err(Error::NotFound { .. }) => Ok(false),
                 Err(error) => Err(describe(&name, &error)),
@@ -242,9 +242,9 @@ impl container::HostContainer for View<'_> {
         let container = self.container(&this)?;
         let clear = async {
             let bucket = container.writable()?;
-            let listed = bucket.store.list(bucket.prefix());
+            let listed = bucket.store().list(bucket.prefix());
             let locations = listed.map_ok(|meta| meta.location).boxed();
-            let mut deleted = bucket.store.delete_stream(locations);
+            let mut deleted = bucket.store().delete_stream(locations);
             while let Some(result) = deleted.next().await {
                 match result {
                     Ok(_) | Err(Error::NotFound { .. }) => {}

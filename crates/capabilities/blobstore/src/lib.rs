@@ -22,7 +22,7 @@
 //!   [`Config::buffers`], so that one guest takes neither the node's memory nor its
 //!   descriptors. Beyond them it gets the interface's error. `new-outgoing-value`
 //!   has none: what it gives then fails when it is used.
-//! - A bucket in memory has [`Bucket::MEMORY`] bytes. In a folder a name has 64
+//! - A bucket in memory has [`MEMORY`] bytes. In a folder a name has 64
 //!   parts at most.
 //! - An object may have 10,000 parts. Until `write-data` said where a value goes,
 //!   two parts of it may be written.
@@ -33,17 +33,13 @@
 
 mod access;
 mod account;
-mod bucket;
 mod failure;
-mod folder;
 mod host;
 mod memory;
 mod names;
 mod object;
-mod patience;
 mod pipe;
 mod read;
-mod s3;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -53,6 +49,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strand_engine::{Capability, Ctx, CtxBuilder, MemoryBudget};
+use strand_objects::Bucket;
 use wasmtime::component::Linker;
 
 use crate::access::Containers;
@@ -60,8 +57,7 @@ use crate::account::Account;
 use crate::host::{HasView, View, bindings};
 
 pub use crate::access::Access;
-pub use crate::bucket::{Bucket, BucketError};
-pub use crate::s3::{S3Credentials, S3Options};
+pub use crate::memory::{MEMORY, memory};
 
 /// How the node reads and writes for functions.
 #[derive(Clone, Debug)]

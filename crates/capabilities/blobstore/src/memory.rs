@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt as _};
@@ -17,15 +18,50 @@ use object_store::{
     ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
     UploadPart,
 };
-use strand_engine::{MemoryBudget, Reservation};
+use strand_engine::{MemoryBudget, Reservation, format_bytes};
+use strand_objects::Bucket;
 use tokio::sync::Mutex;
-
-use crate::failure::Refusal;
 
 const STORE: &str = "memory";
 /// What an object takes besides its bytes: its name, which has as many, and what
 /// keeps it.
 const OBJECT: u64 = 1 << 10;
+
+/// Bytes that a bucket in memory has: 64 MiB, of which each object takes 1 KiB besides its own.
+/// They are not charged to the node's memory budget.
+pub const MEMORY: u64 = 64 << 20;
+
+/// Objects in the memory of this process, for trying out: [`MEMORY`] bytes of them, while an
+/// object is written over that of the old one and of the new one.
+pub fn memory() -> Bucket {
+    memory_of(MEMORY)
+}
+
+/// The same with another number of bytes.
+pub(crate) fn memory_of(bytes: u64) -> Bucket {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    Bucket::new(format!("memory:{number}"), Arc::new(Memory::new(bytes)), "")
+        .expect("no prefix is one")
+}
+
+/// There is no room for an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this bucket is in memory, of which it may have {}: delete objects, or have the node \
+     bind another place",
+    format_bytes(*.0)
+)]
+pub(crate) struct Full(u64);
+
+impl Full {
+    pub(crate) fn in_error(error: &object_store::Error) -> Option<Self> {
+        match error {
+            object_store::Error::Generic { source, .. } => source.downcast_ref().copied(),
+            _ => None,
+        }
+    }
+}
 
 /// Objects in memory, up to so many bytes.
 #[derive(Clone, Debug)]
@@ -56,7 +92,10 @@ fn grow(reservation: &mut Reservation, bytes: u64) -> Result<()> {
     if reservation.grow(bytes) {
         return Ok(());
     }
-    Err(Refusal::Full(reservation.budget().limit()).of(STORE))
+    Err(object_store::Error::Generic {
+        store: STORE,
+        source: Box::new(Full(reservation.budget().limit())),
+    })
 }
 
 impl fmt::Display for Memory {
@@ -190,7 +229,7 @@ mod tests {
         put(&memory, "b", 3 << 10).await.expect("room");
         assert_eq!(memory.room.used(), 9 << 10);
         let error = put(&memory, "c", 1).await.expect_err("full");
-        assert_eq!(Refusal::in_error(&error), Some(Refusal::Full(10 << 10)));
+        assert_eq!(Full::in_error(&error), Some(Full(10 << 10)));
         put(&memory, "c", 0).await.expect("room");
         assert!(put(&memory, "d", 0).await.is_err(), "names take room too");
         memory.delete(&at("c")).await.expect("deleted");

@@ -4,8 +4,8 @@ use futures::stream::{BoxStream, StreamExt as _};
 use object_store::ObjectMeta;
 
 use crate::account::Charge;
-use crate::bucket::Bucket;
 use crate::failure::describe;
+use strand_objects::Bucket;
 
 /// Names that are given at once.
 const AT_ONCE: u64 = 1000;
@@ -28,7 +28,7 @@ impl Names {
         Self {
             bucket: bucket.clone(),
             open: Some(Open {
-                stream: bucket.store.list(bucket.prefix()),
+                stream: bucket.store().list(bucket.prefix()),
                 _charge: charge,
             }),
         }

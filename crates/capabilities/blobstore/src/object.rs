@@ -7,11 +7,11 @@ use object_store::{Error, ObjectMeta, ObjectStoreExt as _};
 
 use crate::access::Containers;
 use crate::account::Account;
-use crate::bucket::Bucket;
 use crate::failure::{describe, describe_copy};
 use crate::pipe::Pipe;
 use crate::read::Source;
 use crate::write::{Place, Upload};
+use strand_objects::Bucket;
 
 /// An object as a guest names it.
 #[derive(Clone, Copy)]
@@ -36,13 +36,13 @@ pub(crate) fn find(bucket: &Bucket, name: &str) -> Result<Found, String> {
 }
 
 pub(crate) async fn head(found: &Found, name: &str) -> Result<ObjectMeta, String> {
-    let head = found.bucket.store.head(&found.location).await;
+    let head = found.bucket.store().head(&found.location).await;
     head.map_err(|error| describe(name, &error))
 }
 
 /// Deletes an object; that it is not there is no error.
 pub(crate) async fn delete(found: &Found, name: &str) -> Result<(), String> {
-    match found.bucket.store.delete(&found.location).await {
+    match found.bucket.store().delete(&found.location).await {
         Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
         Err(error) => Err(describe(name, &error)),
     }
@@ -62,7 +62,7 @@ impl Drop for AbandonOnDrop<'_> {
 impl Containers {
     pub(crate) fn place(&self, found: Found, name: String) -> Place {
         Place {
-            store: found.bucket.store,
+            store: Arc::clone(found.bucket.store()),
             location: found.location,
             name,
             part: self.config.part,
@@ -90,7 +90,7 @@ impl Containers {
         if source.location == target.location {
             return head(&source, from.object).await.map(|_| ());
         }
-        let store = &source.bucket.store;
+        let store = source.bucket.store();
         let copied = store.copy(&source.location, &target.location).await;
         copied.map_err(|error| describe_copy(from.object, to.object, &error))
     }
@@ -114,7 +114,7 @@ impl Containers {
         if source.location == target.location {
             return head(&source, from.object).await.map(|_| ());
         }
-        let store = &source.bucket.store;
+        let store = source.bucket.store();
         let moved = store.rename(&source.location, &target.location).await;
         moved.map_err(|error| describe_copy(from.object, to.object, &error))
     }
@@ -128,7 +128,7 @@ impl Containers {
     ) -> Result<(), String> {
         let charge = account.value()?;
         let mut source = Source::open(
-            &source.bucket.store,
+            source.bucket.store(),
             &source.location,
             from.object,
             (0, u64::MAX),

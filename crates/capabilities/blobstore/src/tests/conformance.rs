@@ -8,9 +8,10 @@ use strand_s3_server::S3Server;
 
 use super::guest::{ALL, Guest, again, bytes};
 use super::s3::bucket as s3_bucket;
-use crate::bucket::Bucket;
+use crate::Config;
 use crate::host::bindings::wasi::blobstore::container::HostContainer as _;
-use crate::{Config, S3Options};
+use strand_objects::Bucket;
+use strand_objects::S3Options;
 
 /// Runs the suite on two buckets, which may be in one store.
 async fn conformance(one: &Bucket, two: &Bucket) {
@@ -312,7 +313,7 @@ async fn errors(guest: &mut Guest) {
 
 #[tokio::test]
 async fn memory() {
-    conformance(&Bucket::memory(), &Bucket::memory()).await;
+    conformance(&crate::memory(), &crate::memory()).await;
 }
 
 #[tokio::test]

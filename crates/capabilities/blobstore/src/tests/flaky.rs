@@ -16,7 +16,7 @@ use object_store::{
 
 use super::guest::{ALL, Guest, bytes};
 use crate::Config;
-use crate::bucket::Bucket;
+use strand_objects::Bucket;
 
 /// A store in memory whose answers break off.
 #[derive(Clone, Debug)]

@@ -11,9 +11,9 @@ use tempfile::TempDir;
 
 use super::guest::{ALL, Guest, again, bytes, drain};
 use crate::Config;
-use crate::bucket::{Bucket, BucketError};
-use crate::folder::STAGING;
 use crate::host::bindings::wasi::blobstore::container::HostContainer as _;
+use strand_objects::STAGING;
+use strand_objects::{Bucket, BucketError};
 
 /// A folder with a secret beside it.
 struct House {

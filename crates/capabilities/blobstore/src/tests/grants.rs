@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use strand_engine::MemoryBudget;
 
 use super::guest::{ALL, Guest, READ, WRITE, again};
-use crate::bucket::Bucket;
 use crate::host::bindings::wasi::blobstore::blobstore::Host as _;
 use crate::host::bindings::wasi::blobstore::container::HostContainer as _;
+use crate::memory::memory;
 use crate::{Blobstore, Config, Grant, Unbound};
 
 async fn guest() -> Guest {
-    let shared = Bucket::memory();
+    let shared = memory();
     let mut owner = Guest::new(&Config::default(), &[("own", &shared, ALL)]);
     let own = owner.container("own").await;
     owner.write(&own, "x", b"data").await.expect("written");

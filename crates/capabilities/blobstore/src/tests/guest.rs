@@ -10,7 +10,6 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, StreamError};
 
 use crate::access::{Access, Containers};
 use crate::account::Account;
-use crate::bucket::Bucket;
 use crate::host::bindings::wasi::blobstore::types::ObjectId;
 use crate::host::bindings::wasi::blobstore::{blobstore, container, types};
 use crate::host::{Handle, View};
@@ -18,6 +17,7 @@ use crate::names::Names;
 use crate::read::IncomingValue;
 use crate::write::OutgoingValue;
 use crate::{Config, Grant};
+use strand_objects::Bucket;
 
 use blobstore::Host as _;
 use container::{HostContainer as _, HostStreamObjectNames as _};

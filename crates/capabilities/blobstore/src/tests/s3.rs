@@ -7,8 +7,9 @@ use strand_s3_server::{ACCESS_KEY, Request, S3Server, SECRET_KEY};
 use tempfile::TempDir;
 
 use super::guest::{ALL, Guest, bytes, drain};
-use crate::bucket::Bucket;
-use crate::{Config, S3Credentials, S3Options};
+use crate::Config;
+use strand_objects::Bucket;
+use strand_objects::{S3Credentials, S3Options};
 
 /// A prefix of the bucket `bucket`.
 pub(super) fn bucket(server: &S3Server, prefix: &str, options: &S3Options) -> Bucket {

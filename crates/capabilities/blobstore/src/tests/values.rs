@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::guest::{ALL, Guest, bytes, drain, pour, text};
 use crate::Config;
-use crate::bucket::Bucket;
+use crate::memory::memory;
+use crate::memory::memory_of;
 
 const SMALL: Config = Config {
     read_ahead: 512 << 10,
@@ -17,7 +18,7 @@ const SMALL: Config = Config {
 
 #[tokio::test]
 async fn a_value_at_once_is_bounded() {
-    let bucket = Bucket::memory();
+    let bucket = memory();
     let mut guest = Guest::new(&SMALL, &[("c", &bucket, ALL)]);
     let c = guest.container("c").await;
     guest.write(&c, "x", &bytes(1001)).await.expect("written");
@@ -33,7 +34,7 @@ async fn a_value_at_once_is_bounded() {
 
 #[tokio::test]
 async fn reading_ahead_is_bounded_and_charged() {
-    let bucket = Bucket::memory();
+    let bucket = memory();
     let mut guest = Guest::with_budget(&SMALL, &[("c", &bucket, ALL)], 1 << 20);
     let c = guest.container("c").await;
     guest
@@ -68,7 +69,7 @@ async fn reading_ahead_is_bounded_and_charged() {
 
 #[tokio::test]
 async fn without_a_place_two_parts_are_kept_and_no_more() {
-    let bucket = Bucket::memory();
+    let bucket = memory();
     let mut guest = Guest::new(&SMALL, &[("c", &bucket, ALL)]);
     let c = guest.container("c").await;
     let value = guest.value().await;
@@ -92,7 +93,7 @@ async fn without_a_place_two_parts_are_kept_and_no_more() {
 #[tokio::test]
 async fn a_value_has_one_body_and_one_place() {
     use crate::host::bindings::wasi::blobstore::types::HostOutgoingValue as _;
-    let bucket = Bucket::memory();
+    let bucket = memory();
     let mut guest = Guest::new(&SMALL, &[("c", &bucket, ALL)]);
     let c = guest.container("c").await;
     let value = guest.value().await;
@@ -118,7 +119,7 @@ async fn a_value_has_one_body_and_one_place() {
 #[tokio::test]
 async fn a_stream_outlives_no_value() {
     use crate::host::bindings::wasi::blobstore::types::HostOutgoingValue as _;
-    let bucket = Bucket::memory();
+    let bucket = memory();
     let mut guest = Guest::new(&SMALL, &[("c", &bucket, ALL)]);
     let value = guest.value().await;
     let again = super::guest::again(&value);
@@ -131,7 +132,7 @@ async fn a_stream_outlives_no_value() {
 
 #[tokio::test]
 async fn writing_without_memory_is_the_guests_error() {
-    let bucket = Bucket::memory();
+    let bucket = memory();
     let mut guest = Guest::with_budget(&SMALL, &[("c", &bucket, ALL)], 100 << 10);
     let c = guest.container("c").await;
     let value = guest.value().await;
@@ -157,7 +158,7 @@ async fn values_that_are_open_are_bounded() {
         values: 18,
         ..SMALL
     };
-    let bucket = Bucket::memory();
+    let bucket = memory();
     let mut guest = Guest::new(&config, &[("c", &bucket, ALL)]);
     let c = guest.container("c").await;
     guest.write(&c, "x", b"data").await.expect("written");
@@ -212,7 +213,7 @@ async fn buffers_of_an_instance_are_bounded() {
         buffers: 1 << 20,
         ..SMALL
     };
-    let bucket = Bucket::memory();
+    let bucket = memory();
     let mut guest = Guest::new(&config, &[("c", &bucket, ALL)]);
     let c = guest.container("c").await;
     guest
@@ -242,7 +243,7 @@ async fn buffers_of_an_instance_are_bounded() {
 
 #[tokio::test]
 async fn a_bucket_in_memory_is_bounded() {
-    let bucket = Bucket::memory_of(1 << 20);
+    let bucket = memory_of(1 << 20);
     let mut guest = Guest::new(&SMALL, &[("c", &bucket, ALL)]);
     let c = guest.container("c").await;
     let full = "`y` is refused: this bucket is in memory, of which it may have 1Mi";

@@ -43,12 +43,12 @@ use object_store::{
     PutResult, RenameOptions, RenameTargetMode, Result,
 };
 
-use crate::failure::Refusal;
+use crate::refusal::Refusal;
 use stage::{Staged, Upload};
 
 /// Holds what is being written, at the folder's top. Objects cannot have it as
 /// their first part.
-pub(crate) const STAGING: &str = ".strand-uploads";
+pub const STAGING: &str = ".strand-uploads";
 
 const STORE: &str = "folder";
 /// Parts of a name, the last one included.

@@ -1,20 +1,18 @@
-//! Where the objects of a container are.
+//! A store, and a prefix in it.
 
 use std::fmt;
 use std::path::Path as FsPath;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::folder::Folder;
-use crate::memory::Memory;
 use crate::s3::{S3Options, open};
 
 /// The longest name of an object in bytes, without the bucket's prefix. S3 has
 /// the same limit.
-pub(crate) const NAME: usize = 1024;
+pub const MAX_NAME: usize = 1024;
 
 /// Why a place for objects cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,12 +49,12 @@ pub enum BucketError {
     NoTls,
 }
 
-/// A place for the objects of one container: a store, and a prefix in it.
+/// A place for objects: a store, and a prefix in it.
 #[derive(Clone)]
 pub struct Bucket {
     /// Names the store: two buckets of one origin are in the same one.
     origin: Arc<str>,
-    pub(crate) store: Arc<dyn ObjectStore>,
+    store: Arc<dyn ObjectStore>,
     prefix: Path,
 }
 
@@ -67,10 +65,6 @@ impl fmt::Debug for Bucket {
 }
 
 impl Bucket {
-    /// Bytes that a bucket in memory has: 64 MiB, of which each object takes 1 KiB
-    /// besides its own. They are not charged to the node's memory budget.
-    pub const MEMORY: u64 = 64 << 20;
-
     /// A store of any kind; `origin` names it among all stores of the node.
     ///
     /// # Errors
@@ -117,31 +111,18 @@ impl Bucket {
         Self::new(origin, open(bucket, options)?, prefix)
     }
 
-    /// Objects in the memory of this process, for trying out: [`Bucket::MEMORY`]
-    /// bytes of them, while an object is written over that of the old one and of the
-    /// new one.
-    pub fn memory() -> Self {
-        Self::memory_of(Self::MEMORY)
-    }
-
-    /// The same with another number of bytes.
-    pub fn memory_of(bytes: u64) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self {
-            origin: format!("memory:{number}").into(),
-            store: Arc::new(Memory::new(bytes)),
-            prefix: Path::default(),
-        }
+    /// The store that it is in.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
     }
 
     /// Whether both are in one store, so that it can copy by itself.
-    pub(crate) fn same_store(&self, other: &Self) -> bool {
+    pub fn same_store(&self, other: &Self) -> bool {
         self.origin == other.origin
     }
 
-    /// The prefix, for listing.
-    pub(crate) fn prefix(&self) -> Option<&Path> {
+    /// The prefix, for listing. None where there is none.
+    pub fn prefix(&self) -> Option<&Path> {
         (!self.prefix.as_ref().is_empty()).then_some(&self.prefix)
     }
 
@@ -149,12 +130,12 @@ impl Bucket {
     ///
     /// # Errors
     /// Says what is wrong with the name.
-    pub(crate) fn locate(&self, name: &str) -> Result<Path, String> {
+    pub fn locate(&self, name: &str) -> Result<Path, String> {
         let wrong = |why: &str| {
             let shown: String = name.chars().take(64).collect();
             format!("{shown:?} is no name of an object: {why}")
         };
-        if name.len() > NAME {
+        if name.len() > MAX_NAME {
             return Err(wrong("it is longer than 1024 bytes"));
         }
         // `Path` would take these off, so that two names were one object.
@@ -167,8 +148,9 @@ impl Bucket {
         Ok(self.prefix.parts().chain(name.parts()).collect())
     }
 
-    /// The name of an object in the store, as the guest knows it.
-    pub(crate) fn name(&self, location: &Path) -> Option<String> {
+    /// The name of an object of the store, without the bucket's prefix. None for one that is not
+    /// below it.
+    pub fn name(&self, location: &Path) -> Option<String> {
         let name = match self.prefix() {
             None => location.as_ref(),
             Some(prefix) => location
@@ -192,7 +174,7 @@ mod tests {
 
     #[test]
     fn names_stay_below_the_prefix() {
-        let long = "x".repeat(NAME);
+        let long = "x".repeat(MAX_NAME);
         for prefix in ["", "a/b"] {
             let bucket = bucket(prefix);
             for name in ["x", "x/y", "%41 ü#1", "..x", "x.", long.as_str()] {
@@ -207,7 +189,7 @@ mod tests {
 
     #[test]
     fn other_names_are_refused() {
-        let long = "x".repeat(NAME + 1);
+        let long = "x".repeat(MAX_NAME + 1);
         for name in [
             "", "/", "/x", "x/", "..", ".", "a/../b", "a/./b", "a//b", "a\nb", "a\0", &long,
         ] {

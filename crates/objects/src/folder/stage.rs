@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart};
 
 use super::{STAGING, STORE, Stat, on_disk, store_error};
-use crate::failure::Refusal;
+use crate::refusal::Refusal;
 
 /// What nobody has written to for so long was left by a process that is gone.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
