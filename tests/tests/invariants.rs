@@ -115,6 +115,9 @@ fn the_tests_that_are_named_are_there() {
                 let files = vec![format!("{module}.rs"), format!("{module}/tests.rs")];
                 (files, test)
             }
+            [krate, "tests", file, test] => {
+                (vec![format!("crates/{krate}/src/tests/{file}.rs")], test)
+            }
             [krate, file, test] => (vec![format!("crates/{krate}/tests/{file}.rs")], test),
             _ => continue,
         };

@@ -10,8 +10,7 @@ use crate::session::Session;
 use crate::tools;
 
 /// The soaks by name.
-pub(crate) const NAMES: &str =
-    "reads-memory, reads-s3, reads-windowed, reads-minimap2, slow-clients, fuzz, mutants";
+pub(crate) const NAMES: &str = "reads-memory, reads-s3, reads-windowed, reads-minimap2, slow-clients, store-model, fuzz, mutants";
 
 /// The parser's fuzz target, in a folder of its own workspace.
 const FUZZED: &str = "crates/directive";
@@ -43,6 +42,7 @@ pub(crate) fn run(session: &Session, name: &str, arguments: &[OsString]) -> Resu
             let peers = [&peers::WGSIM, &peers::BOWTIE_EXAMPLES, &peers::MINIMAP2];
             beside_peers(session, name, &peers)
         }
+        "store-model" => store_model(session, arguments),
         "fuzz" => fuzz(session, arguments),
         "mutants" => mutants(session, arguments),
         other => bail!("no soak `{other}`; there are: {NAMES}"),
@@ -54,6 +54,16 @@ fn beside_peers(session: &Session, name: &str, peers: &[&Peer]) -> Result<()> {
     guests::build_rust(session)?;
     peers::ensure(session, peers, &[])?;
     session.run("Soaking", name, session.beside_tests("soak").arg(name))
+}
+
+/// The store's randomised test, for ten times as long as in CI.
+fn store_model(session: &Session, arguments: &[OsString]) -> Result<()> {
+    let mut cargo = session.cargo();
+    cargo
+        .env("STRAND_MODEL_STEPS", "1000000")
+        .args(["test", "--release", "--package", "strand-store", "model"])
+        .args(arguments);
+    session.run("Soaking", "the store's model", &mut cargo)
 }
 
 fn fuzz(session: &Session, arguments: &[OsString]) -> Result<()> {

@@ -3,7 +3,7 @@
 use semver::{Version, VersionReq};
 use thiserror::Error;
 
-use crate::Invoice;
+use crate::Id;
 use crate::hex::shortened;
 
 /// Most bytes of a query's terms, and of a range.
@@ -106,24 +106,23 @@ impl Query {
         Ok(query)
     }
 
-    /// Whether an invoice is what is searched for.
-    pub fn matches(&self, invoice: &Invoice) -> bool {
-        (self.yanked || !invoice.yanked)
-            && self.version.contains(invoice.id().version())
-            && self
-                .terms
-                .split_whitespace()
-                .all(|term| self.has_term(invoice, term))
+    /// Whether a bindle is what is searched for. Without its description it may be that only that
+    /// is missing, unless the query is strict.
+    pub fn matches(&self, id: &Id, description: Option<&str>, yanked: bool) -> bool {
+        let has_term = |term: &str| {
+            if self.strict {
+                return id.name().contains(term);
+            }
+            let term = term.to_lowercase();
+            let has = |text: &str| text.to_lowercase().contains(&term);
+            has(id.name()) || description.is_some_and(has)
+        };
+        self.matches_but_for_terms(id, yanked) && self.terms.split_whitespace().all(has_term)
     }
 
-    fn has_term(&self, invoice: &Invoice, term: &str) -> bool {
-        let name = invoice.id().name();
-        if self.strict {
-            return name.contains(term);
-        }
-        let term = term.to_lowercase();
-        let has = |text: &str| text.to_lowercase().contains(&term);
-        has(name) || invoice.bindle.description.as_deref().is_some_and(has)
+    /// Whether a bindle has a version that is searched for.
+    pub fn matches_but_for_terms(&self, id: &Id, yanked: bool) -> bool {
+        (self.yanked || !yanked) && self.version.contains(id.version())
     }
 }
 

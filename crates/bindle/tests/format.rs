@@ -401,7 +401,10 @@ fn queries_find_names_and_versions() {
         let parsed = Query::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
         let found: Vec<String> = all
             .iter()
-            .filter(|invoice| parsed.matches(invoice))
+            .filter(|invoice| {
+                let description = invoice.bindle.description.as_deref();
+                parsed.matches(invoice.id(), description, invoice.yanked)
+            })
             .map(|invoice| invoice.id().version().to_string())
             .collect();
         assert_eq!(found.join(" "), expected, "{query}");
