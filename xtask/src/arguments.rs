@@ -33,6 +33,7 @@ cargo xtask soak NAME [-- ARGS]
     reads-windowed             250 million bases in windowed mode: the first byte, and memory
     reads-minimap2             where minimap2 finds reads of E. coli, beside those of wgsim
     slow-clients               two thousand clients that send or read too slowly, beside others
+    store-model                the store under a million operations in any order, some of them days late
     fuzz                       the Directive's parser, for ten minutes; ARGS go to libFuzzer
     mutants                    faults put into validation and limits; ARGS go to cargo-mutants
 cargo xtask deny               licences and sources of all dependencies, and advisories about them

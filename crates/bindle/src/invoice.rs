@@ -236,6 +236,19 @@ impl Parcel {
 }
 
 impl Label {
+    /// What has to be known of a parcel.
+    pub fn new(sha256: Sha256, media_type: impl Into<String>, size: u64) -> Self {
+        Self {
+            sha256,
+            media_type: media_type.into(),
+            name: String::new(),
+            size,
+            origin: None,
+            annotations: Annotations::new(),
+            feature: Features::new(),
+        }
+    }
+
     /// One of its features.
     pub fn feature(&self, group: &str, name: &str) -> Option<&str> {
         Some(self.feature.get(group)?.get(name)?)

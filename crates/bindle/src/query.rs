@@ -120,6 +120,13 @@ impl Query {
         self.matches_but_for_terms(id, yanked) && self.terms.split_whitespace().all(has_term)
     }
 
+    /// The page that is asked for of all that was found, which is in the order of names and
+    /// versions.
+    pub fn page<T>(&self, found: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+        let skipped = usize::try_from(self.offset).unwrap_or(usize::MAX);
+        found.into_iter().skip(skipped).take(self.limit.into())
+    }
+
     /// Whether a bindle has a version that is searched for.
     pub fn matches_but_for_terms(&self, id: &Id, yanked: bool) -> bool {
         (self.yanked || !yanked) && self.version.contains(id.version())

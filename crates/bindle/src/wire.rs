@@ -58,16 +58,8 @@ pub struct Matches {
 }
 
 impl Matches {
-    /// The page that a query asks for of all that it found, which is in the order of names and
-    /// versions.
-    pub fn page(query: &Query, found: Vec<Invoice>, timestamp: u64) -> Self {
-        let total = found.len() as u64;
-        let skipped = usize::try_from(query.offset).unwrap_or(usize::MAX);
-        let invoices: Vec<Invoice> = found
-            .into_iter()
-            .skip(skipped)
-            .take(usize::from(query.limit))
-            .collect();
+    /// The answer to a query that found so many, of which these are the page that it asks for.
+    pub fn new(query: &Query, total: u64, invoices: Vec<Invoice>, timestamp: u64) -> Self {
         Self {
             query: query.terms.clone(),
             strict: query.strict,

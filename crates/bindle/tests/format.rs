@@ -357,7 +357,7 @@ fn answers_are_tables() {
     })
     .unwrap();
     assert_eq!(text, "error = 'a \"b\"'\n");
-    let matches = Matches::page(&Query::default(), vec![invoice], 7);
+    let matches = Matches::new(&Query::default(), 1, vec![invoice], 7);
     let text = toml::to_string(&matches).unwrap();
     assert!(
         text.contains("timestamp = 7") && text.contains("[[invoices]]"),
@@ -451,7 +451,9 @@ fn an_answer_is_a_page() {
         ("o=18446744073709551615", "", false),
         ("l=0", "", true),
     ] {
-        let page = Matches::page(&Query::parse(query).unwrap(), found.clone(), 0);
+        let query_parsed = Query::parse(query).unwrap();
+        let invoices = query_parsed.page(found.clone()).collect();
+        let page = Matches::new(&query_parsed, found.len() as u64, invoices, 0);
         let majors: Vec<String> = page
             .invoices
             .iter()

@@ -86,6 +86,14 @@ impl Store {
         Ok(copies)
     }
 
+    /// Whether content is there.
+    ///
+    /// # Errors
+    /// If the bucket fails.
+    pub async fn is_there(&self, digest: Sha256) -> Result<bool, StoreError> {
+        Ok(self.copies(digest).await?.is_there())
+    }
+
     /// Content by its digest, if it is there.
     ///
     /// # Errors

@@ -240,11 +240,16 @@ impl Store {
     }
 
     fn since(&self) -> Since {
+        Since {
+            at: self.unix_time(),
+        }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn unix_time(&self) -> u64 {
         let now = self.0.clock.now();
         let since = now.duration_since(std::time::UNIX_EPOCH);
-        Since {
-            at: since.map_or(0, |since| since.as_secs()),
-        }
+        since.map_or(0, |since| since.as_secs())
     }
 
     /// The bindles that there are, in the order of their names and versions; whether each is
@@ -277,12 +282,18 @@ impl Store {
         Ok(published)
     }
 
-    /// The bindles that a query finds: how many, and those of the page that it asks for.
+    /// The bindles that a query finds among those that may be seen: how many, and those of the
+    /// page that it asks for.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn search(&self, query: &Query) -> Result<(u64, Vec<Bindle>), BindleError> {
-        let ids = self.ids().await?;
+    pub async fn search(
+        &self,
+        query: &Query,
+        may_see: &(dyn Fn(&Id) -> bool + Sync),
+    ) -> Result<(u64, Vec<Bindle>), BindleError> {
+        let mut ids = self.ids().await?;
+        ids.retain(|id, _| may_see(id));
         let found: Vec<Id> = futures::stream::iter(ids)
             .map(|(id, yanked)| {
                 async move {
@@ -306,9 +317,8 @@ impl Store {
             .try_collect()
             .await?;
         let total = found.len() as u64;
-        let skipped = usize::try_from(query.offset).unwrap_or(usize::MAX);
-        let limit = usize::from(query.limit);
-        let page = futures::stream::iter(found.into_iter().skip(skipped).take(limit))
+        let page: Vec<Id> = query.page(found).collect();
+        let page = futures::stream::iter(page)
             .map(|id| async move { self.existing(&id).await }.boxed())
             .buffered(AT_ONCE)
             .boxed()

@@ -15,10 +15,12 @@
 // A test that unwraps the wrong thing fails, which is what it is for.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod auth;
 mod blob;
 mod clock;
 mod collect;
 mod error;
+pub mod http;
 mod invoices;
 mod layout;
 mod lease;

@@ -154,7 +154,7 @@ async fn what_is_yanked_stays_and_what_is_deleted_does_not_come_again() {
             yanked: true,
             ..Query::default()
         };
-        assert_eq!(store.search(&all).await.unwrap().0, 0);
+        assert_eq!(store.search(&all, &|_| true).await.unwrap().0, 0);
     }
 }
 
@@ -185,7 +185,10 @@ async fn a_search_has_pages() {
             ("q=a&v=^2", 1, "a/x/2.0.0"),
             ("o=9", 4, ""),
         ] {
-            let (found, page) = store.search(&Query::parse(query).unwrap()).await.unwrap();
+            let (found, page) = store
+                .search(&Query::parse(query).unwrap(), &|_| true)
+                .await
+                .unwrap();
             let page: Vec<String> = page
                 .iter()
                 .map(|bindle| bindle.document.invoice().id().to_string())
