@@ -62,6 +62,11 @@ impl Caller {
         self.name.as_deref()
     }
 
+    /// Whether there is nothing at all that he may.
+    pub fn may_nothing(&self) -> bool {
+        self.grants.iter().all(|grant| grant.rights.is_empty())
+    }
+
     /// Whether he may do that there.
     pub fn may(&self, right: Right, repository: &Repository) -> bool {
         let grants = self.grants.iter();

@@ -363,6 +363,7 @@ impl Store {
                 referenced.extend(labels.map(|parcel| parcel.label.sha256));
             }
         }
+        self.in_manifests(&mut referenced).await?;
         Ok(referenced)
     }
 }

@@ -139,6 +139,40 @@ impl Layout {
         self.of_bindle(id, &format!("host.{invoice}"))
     }
 
+    pub(crate) fn manifests(&self) -> Path {
+        self.at(["manifests"])
+    }
+
+    pub(crate) fn manifests_of(&self, repository: &Repository) -> Path {
+        self.manifests().join(repository.escaped())
+    }
+
+    pub(crate) fn manifest(&self, repository: &Repository, digest: Sha256) -> Path {
+        self.manifests_of(repository).join(digest.to_string())
+    }
+
+    pub(crate) fn tags(&self, repository: &Repository) -> Path {
+        self.at(["tags", &repository.escaped()])
+    }
+
+    pub(crate) fn tag(&self, repository: &Repository, tag: &str) -> Path {
+        self.tags(repository).join(tag)
+    }
+
+    pub(crate) fn referrers(&self, repository: &Repository, subject: Sha256) -> Path {
+        self.at(["referrers", &repository.escaped(), &subject.to_string()])
+    }
+
+    pub(crate) fn referrer(
+        &self,
+        repository: &Repository,
+        subject: Sha256,
+        manifest: Sha256,
+    ) -> Path {
+        self.referrers(repository, subject)
+            .join(manifest.to_string())
+    }
+
     /// The part of an object's name behind the prefix, `data` or `blobs` first.
     pub(crate) fn parts<'a>(&self, location: &'a Path) -> Vec<&'a str> {
         let own = self.prefix.parts().count();

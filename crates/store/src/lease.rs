@@ -66,6 +66,31 @@ impl Store {
         objects.any(&below, is_held).await
     }
 
+    /// Has a repository give content up. It stays for who has leased it, and where else it is.
+    /// False if the repository does not have it.
+    ///
+    /// # Errors
+    /// If the bucket fails.
+    pub async fn let_go(
+        &self,
+        repository: &Repository,
+        digest: Sha256,
+    ) -> Result<bool, StoreError> {
+        let objects = self.objects();
+        let listed = objects
+            .list(&objects.layout.leases_of(digest, repository))
+            .await?;
+        let held = listed.into_iter().map(|meta| meta.location);
+        let held: Vec<_> = held.filter(|at| at.as_ref().ends_with(HELD)).collect();
+        if held.is_empty() {
+            return Ok(false);
+        }
+        // Somebody may be about to refer to it, on one of those that go.
+        self.write_lease(digest, repository, false).await?;
+        objects.delete(held).await?;
+        Ok(true)
+    }
+
     /// The repositories that have content.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod invoices;
 mod layout;
 mod lease;
 mod objects;
+pub mod registry;
 mod repository;
 #[cfg(test)]
 mod tests;

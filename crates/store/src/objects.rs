@@ -48,6 +48,17 @@ impl Objects {
         }
     }
 
+    /// Puts an object, whether or not there is one.
+    pub(crate) async fn overwrite(
+        &self,
+        at: &Path,
+        payload: impl Into<PutPayload>,
+    ) -> Result<(), StoreError> {
+        let put = self.store.put(at, payload.into()).await;
+        put.map(drop)
+            .map_err(StoreError::bucket("putting an object"))
+    }
+
     /// The whole of a small object, if it is there.
     pub(crate) async fn get(&self, at: &Path) -> Result<Option<Bytes>, StoreError> {
         let got = match self.store.get(at).await {

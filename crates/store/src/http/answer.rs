@@ -44,12 +44,22 @@ impl<T: Serialize + Send> Written for T {
 pub(super) struct Refused {
     status: StatusCode,
     why: String,
+    /// What OCI's specification calls it.
+    code: Option<&'static str>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Self {
-        let why = why.into();
-        Self { status, why }
+        Self {
+            status,
+            why: why.into(),
+            code: None,
+        }
+    }
+
+    pub(super) fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
     }
 
     pub(super) fn bad(why: impl std::fmt::Display) -> Self {
@@ -58,18 +68,22 @@ impl Refused {
 
     pub(super) fn no_path(path: &str) -> Self {
         let path: String = path.chars().take(100).collect();
-        let why = format!("there is nothing at `{path}`: Bindle's interface begins with /v1/");
+        let why = format!(
+            "there is nothing at `{path}`: Bindle's interface begins with /v1/, and that of OCI with /v2/"
+        );
         Self::new(StatusCode::NOT_FOUND, why)
     }
 }
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
-        let status = match &error {
-            StoreError::Digest { .. } | StoreError::Size { .. } => StatusCode::BAD_REQUEST,
-            StoreError::TooLarge(_) | StoreError::TooManyPieces(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            StoreError::NoUpload(_) => StatusCode::NOT_FOUND,
-            StoreError::Contended(_) => StatusCode::CONFLICT,
+        let (status, code) = match &error {
+            StoreError::Digest { .. } => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
+            StoreError::Size { .. } => (StatusCode::BAD_REQUEST, "SIZE_INVALID"),
+            StoreError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+            StoreError::TooManyPieces(_) => (StatusCode::PAYLOAD_TOO_LARGE, "BLOB_UPLOAD_INVALID"),
+            StoreError::NoUpload(_) => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+            StoreError::Contended(_) => (StatusCode::CONFLICT, "BLOB_UPLOAD_INVALID"),
             StoreError::Bucket { .. }
             | StoreError::Damaged { .. }
             | StoreError::Foreign(_)
@@ -80,7 +94,7 @@ impl From<StoreError> for Refused {
                 return Self::new(StatusCode::INTERNAL_SERVER_ERROR, why);
             }
         };
-        Self::new(status, error.to_string())
+        Self::new(status, error.to_string()).code(code)
     }
 }
 
@@ -134,15 +148,58 @@ impl Answer {
         self
     }
 
+    /// Nothing but a head.
+    pub(super) fn empty(status: StatusCode) -> Self {
+        let answer = Self::streamed(status, body::empty());
+        match status {
+            StatusCode::NO_CONTENT => answer,
+            _ => answer.with(CONTENT_LENGTH, 0),
+        }
+    }
+
+    /// What is JSON whatever the client accepts.
+    pub(super) fn json(
+        status: StatusCode,
+        media_type: &'static str,
+        value: &impl Serialize,
+    ) -> Self {
+        // Strings and numbers always can be written.
+        let text = serde_json::to_vec(value).unwrap_or_default();
+        let length = text.len();
+        Self::streamed(status, body::full(text))
+            .with(CONTENT_TYPE, HeaderValue::from_static(media_type))
+            .with(CONTENT_LENGTH, length)
+    }
+
+    /// As Bindle has it.
     pub(super) fn refused(refused: Refused) -> Self {
-        let Refused { status, why } = refused;
-        let answer = Self::new(status, ErrorAnswer { error: why });
+        let Refused { status, why, .. } = refused;
+        Self::new(status, ErrorAnswer { error: why }).asking(status)
+    }
+
+    /// As OCI has it.
+    pub(super) fn refused_by_oci(refused: Refused) -> Self {
+        let Refused { status, why, code } = refused;
+        let code = code.unwrap_or(match status {
+            StatusCode::UNAUTHORIZED => "UNAUTHORIZED",
+            StatusCode::FORBIDDEN => "DENIED",
+            StatusCode::METHOD_NOT_ALLOWED => "UNSUPPORTED",
+            StatusCode::PAYLOAD_TOO_LARGE => "SIZE_INVALID",
+            StatusCode::RANGE_NOT_SATISFIABLE => "RANGE_INVALID",
+            _ => "UNKNOWN",
+        });
+        let errors = serde_json::json!({ "errors": [{ "code": code, "message": why }] });
+        Self::json(status, "application/json", &errors).asking(status)
+    }
+
+    /// Whoever has not said who he is is asked.
+    fn asking(self, status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => {
                 let basic = HeaderValue::from_static("Basic realm=\"strand store\"");
-                answer.with(WWW_AUTHENTICATE, basic)
+                self.with(WWW_AUTHENTICATE, basic)
             }
-            _ => answer,
+            _ => self,
         }
     }
 

@@ -13,7 +13,7 @@ use strand_bindle::{
 
 use super::answer::{Answer, Refused, format_of};
 use super::range::{self, Wanted};
-use super::{Server, body};
+use super::{Server, allow, body, header};
 use crate::auth::{Caller, Right};
 use crate::{Bindle, BindleError, Repository, StoreError};
 
@@ -331,24 +331,6 @@ impl Server {
     }
 }
 
-/// Refuses who may not: whoever has not said who he is is asked.
-fn allow(caller: &Caller, right: Right, repository: &Repository) -> Result<(), Refused> {
-    if caller.may(right, repository) {
-        return Ok(());
-    }
-    let what = format!("{right:?}").to_lowercase();
-    Err(match caller.name() {
-        None => Refused::new(
-            StatusCode::UNAUTHORIZED,
-            format!("to {what} in `{repository}` one has to say who one is"),
-        ),
-        Some(name) => Refused::new(
-            StatusCode::FORBIDDEN,
-            format!("`{name}` may not {what} in `{repository}`"),
-        ),
-    })
-}
-
 /// The invoice as Bindle's clients see it.
 fn shown(bindle: Bindle) -> Invoice {
     let (_, mut invoice) = bindle.document.into_parts();
@@ -372,9 +354,4 @@ fn wants_yanked(head: &Parts) -> Result<bool, Refused> {
         }
     }
     Ok(yanked)
-}
-
-fn header(text: &str) -> HeaderValue {
-    // Media types and numbers have no other characters; the former were checked.
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -17,6 +17,7 @@ use super::backends::{get, names, repository};
 use super::bindles::invoice;
 use super::clock::Still;
 use super::stepped::Stepped;
+use crate::registry::{Manifest, Reference, RegistryError};
 use crate::{BindleError, LEASE, Limits, Repository, Store, StoreError};
 
 const LIMITS: Limits = Limits {
@@ -41,16 +42,32 @@ fn contents() -> Vec<Bytes> {
         .collect()
 }
 
+/// What refers to content.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Referrer {
+    Bindle(Id),
+    Manifest(Sha256),
+}
+
 /// What was acknowledged: content that has to be there, by the bindle that refers to it.
 #[derive(Default)]
 struct Told {
-    published: BTreeMap<Id, BTreeSet<Sha256>>,
+    published: BTreeMap<Referrer, BTreeSet<Sha256>>,
     /// Those that somebody began to delete.
-    deleted: BTreeSet<Id>,
+    deleted: BTreeSet<Referrer>,
     /// How often a second one of the same was refused.
     refused: u64,
     pushed: u64,
     late: u64,
+}
+
+impl Told {
+    fn tell(&mut self, referrer: &Referrer, digest: Sha256) {
+        if !self.deleted.contains(referrer) {
+            let contents = self.published.entry(referrer.clone()).or_default();
+            contents.insert(digest);
+        }
+    }
 }
 
 struct Model {
@@ -117,6 +134,41 @@ impl Model {
         }));
     }
 
+    fn begin_manifest(&mut self) {
+        let store = self.server(self.bucket.clone());
+        let mut layers = self.contents.clone();
+        layers.retain(|_| self.rng.random_bool(0.25));
+        let made = manifest(self.rng.random_range(0..u64::MAX), &layers);
+        let told = Arc::clone(&self.told);
+        self.pushers.push(tokio::spawn(async move {
+            let to = repository("a");
+            for layer in &layers {
+                let digest = Sha256::of(layer);
+                // As clients do: what is there is not sent.
+                if store.holds(&to, digest).await.unwrap() && store.is_there(digest).await.unwrap()
+                {
+                    continue;
+                }
+                let mut upload = store.put(&to);
+                upload.write(layer.clone()).await.unwrap();
+                upload.finish(digest).await.unwrap();
+            }
+            let reference = Reference::Digest(Sha256::of(&made.bytes));
+            match store.put_manifest(&to, &reference, &made).await {
+                Ok(put) => {
+                    let mut told = told.lock().unwrap();
+                    for layer in layers {
+                        told.tell(&Referrer::Manifest(put.digest), Sha256::of(&layer));
+                    }
+                    told.pushed += 1;
+                }
+                // What was there, and not leased, may have gone meanwhile.
+                Err(RegistryError::Missing(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }));
+    }
+
     /// Content to which nobody will refer.
     fn begin_litter(&mut self) {
         let store = self.server(self.bucket.clone());
@@ -134,23 +186,30 @@ impl Model {
 
     fn begin_delete(&mut self) {
         let store = self.server(self.bucket.clone());
-        let id = {
+        let referrer = {
             let mut told = self.told.lock().unwrap();
             let count = told.published.len();
             if count == 0 {
                 return;
             }
             let index = self.rng.random_range(0..count);
-            let id = told.published.keys().nth(index).unwrap().clone();
+            let referrer = told.published.keys().nth(index).unwrap().clone();
             // Nobody relies on it from now on.
-            told.published.remove(&id);
-            told.deleted.insert(id.clone());
-            id
+            told.published.remove(&referrer);
+            told.deleted.insert(referrer.clone());
+            referrer
         };
         self.others.push(tokio::spawn(async move {
-            match store.delete_bindle(&id).await {
-                Ok(()) | Err(BindleError::Unknown(_)) => {}
-                Err(error) => panic!("{error}"),
+            match referrer {
+                Referrer::Bindle(id) => match store.delete_bindle(&id).await {
+                    Ok(()) | Err(BindleError::Unknown(_)) => {}
+                    Err(error) => panic!("{error}"),
+                },
+                Referrer::Manifest(digest) => {
+                    let reference = Reference::Digest(digest);
+                    let from = repository("a");
+                    store.delete_manifest(&from, &reference).await.unwrap();
+                }
             }
         }));
     }
@@ -221,7 +280,8 @@ impl Model {
         let busy = self.pushers.len() + self.others.len();
         match self.rng.random_range(0..10_000) {
             _ if busy < 2 => self.begin_push(),
-            0..300 if busy < 8 => self.begin_push(),
+            0..200 if busy < 8 => self.begin_push(),
+            200..300 if busy < 8 => self.begin_manifest(),
             300..360 if busy < 8 => self.begin_litter(),
             360..460 if busy < 8 => self.begin_collection(),
             460..560 if busy < 8 => self.begin_delete(),
@@ -291,13 +351,31 @@ impl Model {
                         "{name} is left"
                     );
                 }
-                ["invoices", ..] => {}
+                ["invoices" | "manifests", ..] => {}
                 _ => panic!("{name} is none of ours"),
             }
         }
         let copies: BTreeSet<String> = copies.into_values().collect();
         let pieces: BTreeSet<String> = pieces.into_keys().collect();
         assert_eq!(copies, pieces);
+    }
+}
+
+fn manifest(number: u64, layers: &[Bytes]) -> Manifest {
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|layer| {
+            let digest = format!("sha256:{}", Sha256::of(layer));
+            serde_json::json!({ "mediaType": "a/b", "digest": digest, "size": layer.len() })
+        })
+        .collect();
+    let annotations = serde_json::json!({ "number": number.to_string() });
+    let made = serde_json::json!({
+        "schemaVersion": 2, "layers": layers, "annotations": annotations,
+    });
+    Manifest {
+        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+        bytes: made.to_string().into(),
     }
 }
 
@@ -315,10 +393,9 @@ async fn push(
     let missing = store.publish(&document, None, &see).await?;
     let missing: BTreeSet<Sha256> = missing.iter().map(|label| label.sha256).collect();
     let tell = |digest: Sha256| {
-        let mut told = told.lock().unwrap();
-        if !told.deleted.contains(id) {
-            told.published.entry(id.clone()).or_default().insert(digest);
-        }
+        told.lock()
+            .unwrap()
+            .tell(&Referrer::Bindle(id.clone()), digest);
     };
     for parcel in parcels {
         let digest = Sha256::of(parcel);

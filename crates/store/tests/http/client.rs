@@ -161,7 +161,7 @@ impl Client {
         assert!(text.contains(says), "{line} {fields:?}: {text}");
         if status >= 400 && !line.starts_with("HEAD ") {
             assert!(
-                text.starts_with("error = ") || text.starts_with("{\"error\":"),
+                text.starts_with("error = ") || text.starts_with("{\"error"),
                 "{text}"
             );
         }

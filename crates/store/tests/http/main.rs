@@ -1,4 +1,5 @@
-//! Bindle's interface, row by row of its contract, as any HTTP client sees it.
+//! The interfaces of Bindle and of an OCI registry, row by row of their contracts, as any HTTP
+//! client sees them.
 
 // A test that unwraps the wrong thing fails, which is what it is for.
 #![allow(clippy::unwrap_used)]
@@ -6,5 +7,6 @@
 mod access;
 mod client;
 mod invoices;
+mod oci;
 mod parcels;
 mod queries;
