@@ -1,12 +1,12 @@
 //! What is wrong with an invoice that can be read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use thiserror::Error;
 
 use crate::Invoice;
-use crate::hex::shortened;
+use crate::text::{essence, shortened};
 
 /// Most parcels of an invoice.
 pub const MAX_PARCELS: usize = 10_000;
@@ -16,6 +16,8 @@ pub const MAX_GROUPS: usize = 1_000;
 const MAX_SIGNATURES: usize = 64;
 /// Most groups that a parcel names, in each of its conditions.
 const MAX_CONDITIONS: usize = 100;
+/// Most bytes of what a parcel, a group or a signer is called.
+const MAX_TEXT: usize = 1024;
 /// Most problems that are told of one invoice; of the rest only the number is.
 pub const MAX_PROBLEMS: usize = 100;
 
@@ -28,7 +30,7 @@ pub struct Problem {
     pub message: String,
 }
 
-/// All that is wrong with an invoice, in its order.
+/// All that is wrong with an invoice: first its head, then its parcels and groups.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Invalid {
     /// At most [`MAX_PROBLEMS`] of them, at least one.
@@ -80,8 +82,9 @@ impl Invoice {
     ///
     /// # Errors
     /// All that is wrong, with its place: another version of the format, more parcels, groups or
-    /// signatures than are read, a parcel that is named twice, groups that are not defined, are
-    /// defined twice or require each other in a circle, numbers and texts that cannot be written.
+    /// signatures than are read, a parcel of two sizes, groups that are not defined, are defined
+    /// twice or require each other in a circle, numbers that cannot be written, and names that are
+    /// too long or have what is not seen. Takes a time that grows with what is read, not faster.
     pub fn check(&self) -> Result<(), Invalid> {
         let mut found = Found::default();
         check_head(self, &mut found);
@@ -101,8 +104,8 @@ impl Invoice {
 }
 
 fn check_head(invoice: &Invoice, found: &mut Found) {
-    let major = invoice.bindle_version.split('.').next().unwrap_or_default();
-    if major != "1" {
+    let version = semver::Version::parse(&invoice.bindle_version);
+    if !version.is_ok_and(|version| version.major == 1) {
         let version = shortened(&invoice.bindle_version);
         found.tell(
             "bindleVersion",
@@ -116,8 +119,8 @@ fn check_head(invoice: &Invoice, found: &mut Found) {
         for (index, signature) in list.iter().enumerate() {
             // What is signed is lines of text, so that one in a name could make it mean another
             // bindle.
-            if signature.by.chars().any(char::is_control) {
-                found.tell(format!("{name}[{index}].by"), "it has a control character");
+            if let Some(problem) = problem_of_text(&signature.by) {
+                found.tell(format!("{name}[{index}].by"), problem);
             }
             if i64::try_from(signature.at).is_err() {
                 found.tell(
@@ -149,7 +152,29 @@ fn check_counts(invoice: &Invoice, found: &mut Found) -> bool {
             is_bounded = false;
         }
     }
+    for (index, parcel) in invoice.parcel.iter().enumerate().take(MAX_PARCELS) {
+        for (groups, field) in [
+            (&parcel.conditions.member_of, "memberOf"),
+            (&parcel.conditions.requires, "requires"),
+        ] {
+            if groups.len() > MAX_CONDITIONS {
+                let message = format!("it names {} groups: at most {MAX_CONDITIONS}", groups.len());
+                found.tell(format!("parcel[{index}].conditions.{field}"), message);
+                is_bounded = false;
+            }
+        }
+    }
     is_bounded
+}
+
+/// Names go into lines of text, which they must not end.
+pub(crate) fn problem_of_text(text: &str) -> Option<&'static str> {
+    if text.len() > MAX_TEXT {
+        return Some("it is longer than 1024 bytes");
+    }
+    text.chars()
+        .any(char::is_control)
+        .then_some("it has a control character")
 }
 
 fn check_parcels(invoice: &Invoice, found: &mut Found) {
@@ -164,8 +189,8 @@ fn check_parcels(invoice: &Invoice, found: &mut Found) {
             let value = shortened(&label.media_type);
             found.tell(at("label.mediaType"), format!("`{value}` {problem}"));
         }
-        if label.name.chars().any(char::is_control) {
-            found.tell(at("label.name"), "it has a control character");
+        if let Some(problem) = problem_of_text(&label.name) {
+            found.tell(at("label.name"), problem);
         }
         // The same bytes may well have two labels, as two files of the same content do.
         let earlier = *sizes.entry(label.sha256).or_insert(label.size);
@@ -175,15 +200,6 @@ fn check_parcels(invoice: &Invoice, found: &mut Found) {
                 label.sha256, label.size
             );
             found.tell(at("label.size"), message);
-        }
-        for (groups, field) in [
-            (&parcel.conditions.member_of, "conditions.memberOf"),
-            (&parcel.conditions.requires, "conditions.requires"),
-        ] {
-            if groups.len() > MAX_CONDITIONS {
-                let message = format!("it names {} groups: at most {MAX_CONDITIONS}", groups.len());
-                found.tell(at(field), message);
-            }
         }
     }
 }
@@ -197,7 +213,7 @@ fn problem_of_media_type(text: &str) -> Option<&'static str> {
         let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         !part.is_empty() && part.chars().all(is_token)
     };
-    let essence = text.split(';').next().unwrap_or_default().trim_end();
+    let essence = essence(text);
     let is_written = essence
         .split_once('/')
         .is_some_and(|(kind, sub)| token(kind) && token(sub));
@@ -212,6 +228,9 @@ fn check_groups(invoice: &Invoice, found: &mut Found) {
         if group.name.is_empty() {
             found.tell(format!("group[{index}].name"), "it is empty");
         }
+        if let Some(problem) = problem_of_text(&group.name) {
+            found.tell(format!("group[{index}].name"), problem);
+        }
         if indices.insert(&*group.name, index).is_some() {
             found.tell(
                 format!("group[{index}].name"),
@@ -219,8 +238,10 @@ fn check_groups(invoice: &Invoice, found: &mut Found) {
             );
         }
     }
-    // Of each group, the groups that its parcels require.
-    let mut edges = vec![BTreeSet::new(); invoice.group.len()];
+    // Groups lead to their parcels, and those to the groups that they require: the parcels' nodes
+    // are behind the groups'.
+    let groups = invoice.group.len();
+    let mut edges = vec![Vec::new(); groups + invoice.parcel.len()];
     for (at, parcel) in invoice.parcel.iter().enumerate() {
         let conditions = &parcel.conditions;
         let mut resolve = |names: &[String], field: &str| {
@@ -236,17 +257,21 @@ fn check_groups(invoice: &Invoice, found: &mut Found) {
             }
             groups
         };
-        let member_of = resolve(&conditions.member_of, "memberOf");
-        let requires = resolve(&conditions.requires, "requires");
-        for group in member_of {
-            edges[group].extend(&requires);
+        for group in resolve(&conditions.member_of, "memberOf") {
+            edges[group].push(groups + at);
         }
+        edges[groups + at] = resolve(&conditions.requires, "requires");
     }
     if let Some(circle) = circle(&edges) {
-        let names: Vec<String> = circle
+        let mut names: Vec<String> = circle
             .iter()
-            .map(|index| format!("`{}`", shortened(&invoice.group[*index].name)))
+            .filter_map(|node| invoice.group.get(*node))
+            .map(|group| format!("`{}`", shortened(&group.name)))
             .collect();
+        // Whichever node it began with, it ends with the group that it began with.
+        if names.first() != names.last() || names.len() == 1 {
+            names.extend(names.first().cloned());
+        }
         found.tell(
             "group",
             format!("groups require each other: {}", names.join(" → ")),
@@ -255,7 +280,7 @@ fn check_groups(invoice: &Invoice, found: &mut Found) {
 }
 
 /// A way through a graph that ends where it began, if there is one: the first node is the last, too.
-fn circle(edges: &[BTreeSet<usize>]) -> Option<Vec<usize>> {
+fn circle(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Seen {
         Not,

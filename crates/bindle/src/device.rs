@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::Label;
-use crate::hex::shortened;
+use crate::text::{essence, listed, shortened};
 
 /// The features that say what a parcel needs of a device.
 const STRAND: &str = "strand";
@@ -26,7 +26,8 @@ const ARTIFACT: &str = "application/vnd.strand.artifact.v1";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Device {
-    /// Memory that apps may have, in bytes. By default more than anybody needs.
+    /// Memory that a parcel may have, in bytes. By default more than anybody needs. Each is held
+    /// against it by itself: what a bindle has need not be in memory at the same time.
     #[serde(with = "bytes")]
     pub memory: u64,
     /// Cores: 1 by default.
@@ -39,7 +40,7 @@ pub struct Device {
     /// question, see [`Wanted::distrusted`](crate::Wanted::distrusted). By default none.
     pub artifacts: Vec<String>,
     /// How many bytes it gets in a second. By default nobody knows.
-    #[serde(with = "optional_bytes", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "bytes::optional", skip_serializing_if = "Option::is_none")]
     pub link: Option<u64>,
     /// By group and name, the values of a feature that it has. Of features that it does not
     /// mention, parcels may say what they like.
@@ -81,13 +82,8 @@ impl Device {
     /// `strand.target`. Code needs as much memory as it has bytes in any case.
     pub(crate) fn unfit(&self, label: &Label) -> Vec<String> {
         let mut why = Vec::new();
-        let media_type = label
-            .media_type
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim_end();
-        let is_code = [WASM, ARTIFACT].contains(&media_type);
+        let media_type = essence(&label.media_type);
+        let is_code = [WASM, ARTIFACT].contains(&&*media_type);
         if media_type == WASM && !self.compiler {
             why.push("it is WebAssembly, and the device has no compiler".to_owned());
         }
@@ -103,6 +99,13 @@ impl Device {
             }
         }
         self.look_at_memory(label, is_code, &mut why);
+        if latency_of(label).is_none() {
+            let text = label.feature(STRAND, "latency").unwrap_or_default();
+            why.push(format!(
+                "its `strand.latency` `{}` is no time: write `20ms` or `1.5s`",
+                shortened(text)
+            ));
+        }
         self.look_at_cores(label, &mut why);
         if let Some(wanted) = label.feature(STRAND, "architecture") {
             let mut all = wanted.split(',').map(str::trim);
@@ -176,15 +179,17 @@ pub(crate) fn memory_of(label: &Label) -> Result<u64, String> {
         .map_or(Ok(0), |text| size(text).ok_or_else(|| shortened(text)))
 }
 
-/// How long a parcel says that a use of it takes: `20ms`, `1.5s`.
-pub(crate) fn latency_of(label: &Label) -> Duration {
-    let text = label.feature(STRAND, "latency").unwrap_or_default();
+/// How long a parcel says that a use of it takes: `20ms`, `1.5s`. No time if it does not say, none
+/// if it cannot be read.
+pub(crate) fn latency_of(label: &Label) -> Option<Duration> {
+    let Some(text) = label.feature(STRAND, "latency") else {
+        return Some(Duration::ZERO);
+    };
     let (number, unit) = match text.strip_suffix("ms") {
         Some(number) => (number, 1e-3),
-        None => (text.strip_suffix('s').unwrap_or_default(), 1.0),
+        None => (text.strip_suffix('s')?, 1.0),
     };
-    let seconds = number.parse::<f64>().unwrap_or_default() * unit;
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()
 }
 
 const UNITS: [(&str, u64); 5] = [
@@ -214,36 +219,17 @@ fn written(size: u64) -> String {
     }
 }
 
-fn listed(values: &[String]) -> String {
-    if values.is_empty() {
-        "none".to_owned()
-    } else {
-        values.join(", ")
-    }
-}
-
-/// A size as a number or as text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Bytes {
-    Number(u64),
-    Text(String),
-}
-
-impl Bytes {
-    fn get<E: serde::de::Error>(&self) -> Result<u64, E> {
-        match self {
-            Self::Number(size) => Ok(*size),
-            Self::Text(text) => size(text).ok_or_else(|| {
-                let text = shortened(text);
-                E::custom(format!("`{text}` is not a size: write bytes, or `64Mi`"))
-            }),
-        }
-    }
-}
-
 mod bytes {
+    //! A size: a number, or text.
+
     use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Bytes {
+        Number(u64),
+        Text(String),
+    }
 
     #[expect(
         clippy::trivially_copy_pass_by_ref,
@@ -254,28 +240,38 @@ mod bytes {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-        super::Bytes::deserialize(from)?.get()
-    }
-}
-
-mod optional_bytes {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde passes a reference")]
-    pub(super) fn serialize<S: Serializer>(
-        size: &Option<u64>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match size {
-            Some(size) => serializer.serialize_str(&super::written(*size)),
-            None => serializer.serialize_none(),
+        match Bytes::deserialize(from)? {
+            Bytes::Number(size) => Ok(size),
+            Bytes::Text(text) => super::size(&text).ok_or_else(|| {
+                let text = super::shortened(&text);
+                serde::de::Error::custom(format!("`{text}` is not a size: write bytes, or `64Mi`"))
+            }),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-        Option::<super::Bytes>::deserialize(from)?
-            .map(|size| size.get())
-            .transpose()
+    /// The same, where it may be missing.
+    pub(super) mod optional {
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        #[derive(Deserialize)]
+        struct Size(#[serde(with = "super")] u64);
+
+        #[expect(clippy::ref_option, reason = "serde passes a reference")]
+        pub(in super::super) fn serialize<S: Serializer>(
+            size: &Option<u64>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match size {
+                Some(size) => super::serialize(size, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<u64>, D::Error> {
+            Ok(Option::<Size>::deserialize(from)?.map(|Size(size)| size))
+        }
     }
 }
 
@@ -433,10 +429,10 @@ mod tests {
             );
             latency_of(&toml::from_str(&text).unwrap())
         };
-        assert_eq!(latency("20ms"), Duration::from_millis(20));
-        assert_eq!(latency("1.5s"), Duration::from_millis(1500));
-        for wrong in ["", "s", "20", "-1s", "1e300s", "NaNs"] {
-            assert_eq!(latency(wrong), Duration::ZERO, "{wrong}");
+        assert_eq!(latency("20ms"), Some(Duration::from_millis(20)));
+        assert_eq!(latency("1.5s"), Some(Duration::from_millis(1500)));
+        for wrong in ["", "s", "20", "20 ms", "-1s", "1e300s", "NaNs"] {
+            assert_eq!(latency(wrong), None, "{wrong}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::check::Invalid;
+use crate::text::shortened;
 use crate::{Invoice, Sha256};
 
 /// Most bytes of an invoice that is read.
@@ -35,15 +36,17 @@ pub enum DocumentError {
     /// They are no text.
     #[error("the invoice is not UTF-8: byte {0} is wrong")]
     NotUtf8(usize),
-    /// They are no TOML, or their fields are others than an invoice's.
-    #[error("the invoice cannot be read: {0}")]
-    Toml(#[from] toml::de::Error),
+    /// They are no TOML or JSON, or their fields are others than an invoice's.
+    #[error("the invoice cannot be read: line {line}: {why}")]
+    Syntax {
+        /// Where, counted from 1.
+        line: usize,
+        /// What is wrong, in a line.
+        why: String,
+    },
     /// It cannot be written.
     #[error("the invoice cannot be written: {0}")]
-    Write(#[from] toml::ser::Error),
-    /// They are no JSON, or their fields are others than an invoice's.
-    #[error("the invoice cannot be read: {0}")]
-    Json(#[from] serde_json::Error),
+    Write(String),
     /// What it says cannot be.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -69,8 +72,12 @@ impl Document {
         let text = std::str::from_utf8(&bytes)
             .map_err(|error| DocumentError::NotUtf8(error.valid_up_to()))?;
         let invoice: Invoice = match format {
-            Format::Toml => toml::from_str(text)?,
-            Format::Json => serde_json::from_str(text)?,
+            Format::Toml => toml::from_str(text).map_err(|error| {
+                let begin = error.span().map_or(0, |span| span.start);
+                syntax(1 + text[..begin].matches('\n').count(), error.message())
+            })?,
+            Format::Json => serde_json::from_str(text)
+                .map_err(|error| syntax(error.line(), &error.to_string()))?,
         };
         invoice.check()?;
         Ok(Self {
@@ -83,10 +90,13 @@ impl Document {
     /// Writes an invoice in TOML.
     ///
     /// # Errors
-    /// What [`Invoice::check`] finds.
+    /// What [`Invoice::check`] finds, and one that is too large to be read again.
     pub fn write(invoice: Invoice) -> Result<Self, DocumentError> {
         invoice.check()?;
         let bytes = invoice.to_toml()?.into_bytes();
+        if bytes.len() > MAX_INVOICE_BYTES {
+            return Err(DocumentError::TooLarge(bytes.len()));
+        }
         Ok(Self {
             bytes,
             format: Format::Toml,
@@ -120,13 +130,21 @@ impl Document {
     }
 }
 
+/// Errors of parsers repeat what they found, which may be anything.
+fn syntax(line: usize, why: &str) -> DocumentError {
+    DocumentError::Syntax {
+        line,
+        why: shortened(why),
+    }
+}
+
 impl Invoice {
     /// In TOML.
     ///
     /// # Errors
     /// A number beyond 2⁶³ - 1, which [`Invoice::check`] finds as well.
     pub fn to_toml(&self) -> Result<String, DocumentError> {
-        Ok(toml::to_string(self)?)
+        toml::to_string(self).map_err(|error| DocumentError::Write(error.to_string()))
     }
 
     /// In JSON.
@@ -134,6 +152,6 @@ impl Invoice {
     /// # Errors
     /// None that is known of.
     pub fn to_json(&self) -> Result<String, DocumentError> {
-        Ok(serde_json::to_string(self)?)
+        serde_json::to_string(self).map_err(|error| DocumentError::Write(error.to_string()))
     }
 }

@@ -17,8 +17,8 @@ use crate::{Document, Keyring, Role, SecretKey, Sha256};
 /// What the payload of an [`Envelope`] of an invoice is.
 pub const INVOICE_PAYLOAD_TYPE: &str = "application/vnd.strand.bindle.invoice.v1+toml";
 
-/// Most signatures of an envelope.
-const MAX_SIGNATURES: usize = 64;
+/// Most signatures of an envelope. Each is over all of the payload.
+const MAX_SIGNATURES: usize = 16;
 
 /// Signed bytes, with their signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +31,7 @@ pub struct Envelope {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct EnvelopeSignature {
-    /// A hint of whose it is. It is not trusted: what counts is whose key verifies it.
-    #[serde(default)]
+    /// Which key it is to be verified with. That it is by that one is not believed.
     keyid: String,
     sig: String,
 }
@@ -42,7 +41,8 @@ struct EnvelopeSignature {
 pub struct Signed {
     /// The invoice, as it was signed.
     pub document: Document,
-    /// The labels of the keys that signed it and are known in the role that was asked for.
+    /// The labels of the keys that signed it and are known in the role that was asked for, each
+    /// once.
     pub by: Vec<String>,
 }
 
@@ -52,6 +52,9 @@ pub enum EnvelopeError {
     /// It is no envelope.
     #[error("the signed invoice cannot be read: {0}")]
     Read(String),
+    /// The invoice is written in JSON.
+    #[error("an envelope has an invoice in TOML, and this one is in JSON: write it in TOML")]
+    Json,
     /// It is about something else.
     #[error("what is signed is `{0}`, not an invoice")]
     Type(String),
@@ -80,23 +83,42 @@ pub enum EnvelopeError {
 }
 
 impl Envelope {
-    /// Puts an invoice into an envelope, signed by this key.
-    pub fn sign(document: &Document, key: &SecretKey) -> Self {
+    /// Puts an invoice into an envelope, signed by this key. It says that its owner stands for it;
+    /// as what, the keyring says of whoever reads it.
+    ///
+    /// # Errors
+    /// An invoice in JSON: an envelope has one in TOML.
+    pub fn sign(document: &Document, key: &SecretKey) -> Result<Self, EnvelopeError> {
+        if document.format() != Format::Toml {
+            return Err(EnvelopeError::Json);
+        }
         let mut envelope = Self {
             payload: STANDARD.encode(document.bytes()),
             payload_type: INVOICE_PAYLOAD_TYPE.to_owned(),
             signatures: Vec::new(),
         };
         envelope.push(document.bytes(), key);
-        envelope
+        Ok(envelope)
     }
 
-    /// Signs it with one more key.
+    /// Signs it with one more key; what that has signed stays as it is.
     ///
     /// # Errors
-    /// If its payload cannot be read.
+    /// If what is in it is no invoice, or it has as many signatures as there may be.
     pub fn add(&mut self, key: &SecretKey) -> Result<(), EnvelopeError> {
         let payload = self.payload()?;
+        Document::from_toml(payload.clone())?;
+        let keyid = key_id(&key.public());
+        if self
+            .signatures
+            .iter()
+            .any(|signature| signature.keyid == keyid)
+        {
+            return Ok(());
+        }
+        if self.signatures.len() >= MAX_SIGNATURES {
+            return Err(too_many(self.signatures.len() + 1));
+        }
         self.push(&payload, key);
         Ok(())
     }
@@ -125,8 +147,7 @@ impl Envelope {
             .map_err(|error| EnvelopeError::Read(error.to_string()))?;
         let count = envelope.signatures.len();
         if count > MAX_SIGNATURES {
-            let text = format!("{count} signatures, and at most {MAX_SIGNATURES} are read");
-            return Err(EnvelopeError::Read(text));
+            return Err(too_many(count));
         }
         Ok(envelope)
     }
@@ -145,16 +166,13 @@ impl Envelope {
     /// # Errors
     /// If there is none such, or it is of something else.
     pub fn open(&self, keyring: &Keyring, role: Role) -> Result<Signed, EnvelopeError> {
-        if self.payload_type != INVOICE_PAYLOAD_TYPE {
-            let kind = crate::hex::shortened(&self.payload_type);
-            return Err(EnvelopeError::Type(kind));
-        }
         let payload = self.payload()?;
         let message = authenticated(&self.payload_type, &payload);
         let mut by = Vec::new();
         let mut problem = None;
         for signature in &self.signatures {
             match self::signer(signature, &message, keyring, role) {
+                Ok(Some(label)) if by.contains(&label) => {}
                 Ok(Some(label)) => by.push(label),
                 Ok(None) => {}
                 Err(error) => problem = Some(error),
@@ -168,6 +186,10 @@ impl Envelope {
     }
 
     fn payload(&self) -> Result<Vec<u8>, EnvelopeError> {
+        if self.payload_type != INVOICE_PAYLOAD_TYPE {
+            let kind = crate::text::shortened(&self.payload_type);
+            return Err(EnvelopeError::Type(kind));
+        }
         decode(&self.payload)
             .ok_or_else(|| EnvelopeError::Read("its payload is not base64".to_owned()))
     }
@@ -186,19 +208,26 @@ fn signer(
     let mut problem = None;
     for entry in &keyring.key {
         let Ok(key) = entry.public() else { continue };
+        if key_id(&key) != signature.keyid {
+            continue;
+        }
         match key.verify(message, &bytes) {
             Ok(()) if entry.roles.contains(&role) => return Ok(Some(entry.label.clone())),
             Ok(()) => {
                 let (by, roles) = (entry.label.clone(), entry.roles.clone());
                 problem = Some(EnvelopeError::NotItsRole { by, role, roles });
             }
-            Err(Bad::Wrong) if signature.keyid == key_id(&key) => {
+            Err(Bad::Wrong | Bad::Corrupt) => {
                 problem = problem.or(Some(EnvelopeError::Wrong(entry.label.clone())));
             }
-            Err(_) => {}
         }
     }
     problem.map_or(Ok(None), Err)
+}
+
+fn too_many(count: usize) -> EnvelopeError {
+    let text = format!("{count} signatures, and at most {MAX_SIGNATURES} are read");
+    EnvelopeError::Read(text)
 }
 
 fn key_id(key: &crate::PublicKey) -> String {

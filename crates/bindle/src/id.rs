@@ -7,7 +7,7 @@ use semver::Version;
 use thiserror::Error;
 
 use crate::Sha256;
-use crate::hex::shortened;
+use crate::text::shortened;
 
 /// Most bytes of a name.
 pub const MAX_NAME: usize = 255;
@@ -48,8 +48,8 @@ impl Id {
     ///
     /// # Errors
     /// A name is refused that is empty or longer than [`MAX_NAME`], that has an empty part, `.` or
-    /// `..` between its slashes, or a character that would mean something else in a path or not be
-    /// seen: space, control characters, `@`, `?`, `#`, `%` and `\`.
+    /// `..` between its slashes, or a character that would mean something else in a path (`@`, `?`,
+    /// `#`, `%`, `\`) or not be seen: all but letters and digits of any script, and ASCII's signs.
     pub fn new(name: impl Into<String>, version: Version) -> Result<Self, IdError> {
         let name = name.into();
         if let Some(why) = problem_of_name(&name) {
@@ -88,9 +88,12 @@ pub(crate) fn problem_of_name(name: &str) -> Option<&'static str> {
     if name.split('/').any(|part| part == "." || part == "..") {
         return Some("`.` and `..` are no parts of a name");
     }
-    let forbidden = |c: char| c.is_whitespace() || c.is_control() || "@?#%\\".contains(c);
-    if name.contains(forbidden) {
-        return Some("it has a space, a control character, or one of `@?#%\\`");
+    let is_seen = |c: char| c.is_ascii_graphic() || (!c.is_ascii() && c.is_alphanumeric());
+    if !name.chars().all(is_seen) {
+        return Some("it has a space, or a character that is not seen");
+    }
+    if name.contains(['@', '?', '#', '%', '\\']) {
+        return Some("it has one of `@?#%\\`");
     }
     None
 }

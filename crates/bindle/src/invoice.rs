@@ -29,14 +29,14 @@ pub struct Invoice {
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "is_false"
+        skip_serializing_if = "is_default"
     )]
     pub yanked: bool,
     /// Who says so.
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub yanked_signature: Vec<Signature>,
     /// Its name and version.
@@ -45,28 +45,28 @@ pub struct Invoice {
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "BTreeMap::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub annotations: Annotations,
     /// What it consists of.
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub parcel: Vec<Parcel>,
     /// What belongs together, or excludes each other.
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub group: Vec<Group>,
     /// Who stands for it.
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub signature: Vec<Signature>,
 }
@@ -93,7 +93,7 @@ struct SpecFields {
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
+        skip_serializing_if = "is_default"
     )]
     authors: Vec<String>,
 }
@@ -108,7 +108,7 @@ pub struct Parcel {
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "Conditions::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub conditions: Conditions,
 }
@@ -133,14 +133,14 @@ pub struct Label {
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "BTreeMap::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub annotations: Annotations,
     /// What it has or needs.
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "BTreeMap::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub feature: Features,
 }
@@ -154,14 +154,14 @@ pub struct Conditions {
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub member_of: Vec<String>,
     /// The groups that are needed beside it.
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
+        skip_serializing_if = "is_default"
     )]
     pub requires: Vec<String>,
 }
@@ -176,7 +176,7 @@ pub struct Group {
     #[serde(
         default,
         deserialize_with = "or_default",
-        skip_serializing_if = "is_false"
+        skip_serializing_if = "is_default"
     )]
     pub required: bool,
     /// How many of its parcels are needed.
@@ -255,12 +255,6 @@ impl Label {
     }
 }
 
-impl Conditions {
-    fn is_empty(&self) -> bool {
-        self.member_of.is_empty() && self.requires.is_empty()
-    }
-}
-
 impl TryFrom<SpecFields> for Spec {
     type Error = IdError;
 
@@ -286,16 +280,12 @@ impl From<Spec> for SpecFields {
 }
 
 /// JSON's `null`, which other writers have where there is nothing.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn is_false(value: &bool) -> bool {
-    !value
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

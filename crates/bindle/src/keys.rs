@@ -11,6 +11,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::Role;
+use crate::check::problem_of_text;
 
 /// The version of the files of keys.
 const VERSION: &str = "1.0";
@@ -25,11 +26,17 @@ pub enum KeyError {
         label: String,
     },
     /// A secret key is no Ed25519 key pair in base64.
-    #[error("`{label}`: its keypair is not 64 bytes in base64, the seed and the public key of it")]
-    Secret {
-        /// Whose it is.
-        label: String,
-    },
+    #[error("a keypair is not 64 bytes in base64, the seed and the public key of it")]
+    Secret,
+    /// What a secret key signs with cannot stand in a line.
+    #[error("the label of a secret key: {0}")]
+    SecretLabel(&'static str),
+    /// A file of secret keys is none. Nothing that stands in it is told.
+    #[error(
+        "the secret keys cannot be read: {0}; a file of them has `version = \"1.0\"`, and for each \
+         `[[key]]` a `label`, a `keypair` and `roles`"
+    )]
+    SecretFile(String),
     /// A label is signed, but not with its key.
     #[error("`{label}`: the signature of the label is not by its key")]
     Label {
@@ -148,7 +155,7 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let error = || KeyError::Public {
-            label: crate::hex::shortened(text),
+            label: crate::text::shortened(text),
         };
         let bytes = STANDARD.decode(text).map_err(|_| error())?;
         let bytes: [u8; 32] = bytes.try_into().map_err(|_| error())?;
@@ -301,17 +308,16 @@ impl SecretKeyEntry {
     /// The key.
     ///
     /// # Errors
-    /// If it is no key pair in base64, or the public half is not that of the secret one.
+    /// If it is no key pair in base64, the public half is not that of the secret one, or its label
+    /// would not stand in a line. They repeat nothing of it: what should be a label may be a key.
     pub fn secret(&self) -> Result<SecretKey, KeyError> {
-        let error = || KeyError::Secret {
-            label: self.label.clone(),
-        };
-        let bytes = STANDARD
-            .decode(&*self.keypair)
-            .map(Zeroizing::new)
-            .map_err(|_| error())?;
-        let bytes: &[u8; 64] = bytes[..].try_into().map_err(|_| error())?;
-        let key = SigningKey::from_keypair_bytes(bytes).map_err(|_| error())?;
+        let decoded = STANDARD.decode(&*self.keypair).map(Zeroizing::new);
+        let bytes = decoded.map_err(|_| KeyError::Secret)?;
+        let bytes: &[u8; 64] = bytes[..].try_into().map_err(|_| KeyError::Secret)?;
+        let key = SigningKey::from_keypair_bytes(bytes).map_err(|_| KeyError::Secret)?;
+        if let Some(problem) = problem_of_text(&self.label) {
+            return Err(KeyError::SecretLabel(problem));
+        }
         Ok(SecretKey {
             label: self.label.clone(),
             roles: self.roles.clone(),
@@ -341,20 +347,17 @@ impl SecretKeyFile {
     /// What is none. The error repeats nothing of it.
     pub fn from_toml(text: &str) -> Result<Self, KeyError> {
         let file: Self = toml::from_str(text).map_err(|error| {
-            // Without the line, which may have a key.
-            let line = error
-                .span()
-                .map(|span| 1 + text[..span.start].matches('\n').count());
-            KeyError::Read(match line {
-                Some(line) => format!("line {line}: {}", error.message()),
-                None => error.message().to_owned(),
-            })
+            // Only where: what is wrong may be a key.
+            let begin = error.span().map_or(0, |span| span.start);
+            let line = 1 + text[..begin].matches('\n').count();
+            KeyError::SecretFile(format!("line {line} is wrong"))
         })?;
         if file.version != VERSION {
             return Err(KeyError::Version(file.version));
         }
-        for entry in &file.key {
-            entry.secret()?;
+        for (index, entry) in file.key.iter().enumerate() {
+            let wrong = |error| KeyError::SecretFile(format!("key[{index}]: {error}"));
+            entry.secret().map_err(wrong)?;
         }
         Ok(file)
     }

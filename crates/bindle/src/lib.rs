@@ -62,6 +62,7 @@ mod role;
 mod signature;
 pub mod standalone;
 mod strategy;
+mod text;
 pub mod wire;
 
 pub use check::{Invalid, MAX_GROUPS, MAX_PARCELS, MAX_PROBLEMS, Problem};
@@ -76,7 +77,7 @@ pub use invoice::{
 };
 pub use keys::{KeyEntry, KeyError, Keyring, PublicKey, SecretKey, SecretKeyEntry, SecretKeyFile};
 pub use query::{Query, QueryError, VersionRange};
-pub use resolve::{Choice, Conflict, Prefer, Reason, ResolveError, Wanted, resolve};
+pub use resolve::{Choice, Conflict, Prefer, Reason, ResolveError, Satisfied, Wanted, resolve};
 pub use role::{Role, RoleError};
 pub use signature::{SignError, Signature, sign};
 pub use strategy::{Strategy, StrategyError, VerifyError};

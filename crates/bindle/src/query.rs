@@ -4,7 +4,7 @@ use semver::{Version, VersionReq};
 use thiserror::Error;
 
 use crate::Id;
-use crate::hex::shortened;
+use crate::text::shortened;
 
 /// Most bytes of a query's terms, and of a range.
 const MAX_TERMS: usize = 1024;
@@ -117,7 +117,7 @@ impl Query {
             let has = |text: &str| text.to_lowercase().contains(&term);
             has(id.name()) || description.is_some_and(has)
         };
-        self.matches_but_for_terms(id, yanked) && self.terms.split_whitespace().all(has_term)
+        self.has_version(id, yanked) && self.terms.split_whitespace().all(has_term)
     }
 
     /// The page that is asked for of all that was found, which is in the order of names and
@@ -127,8 +127,8 @@ impl Query {
         found.into_iter().skip(skipped).take(self.limit.into())
     }
 
-    /// Whether a bindle has a version that is searched for.
-    pub fn matches_but_for_terms(&self, id: &Id, yanked: bool) -> bool {
+    /// Whether a bindle has a version that is searched for, and is yanked only if those are as well.
+    pub fn has_version(&self, id: &Id, yanked: bool) -> bool {
         (self.yanked || !yanked) && self.version.contains(id.version())
     }
 }

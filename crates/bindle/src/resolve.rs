@@ -22,9 +22,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::check::Invalid;
-use crate::device::memory_of;
-use crate::hex::shortened;
+use crate::device::{latency_of, memory_of};
+use crate::text::{listed, shortened};
 use crate::{Device, Invoice, Label, Sha256};
+
+/// Most groups that an error names.
+const MAX_TOLD: usize = 20;
 
 /// What somebody wants of a bindle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +65,7 @@ pub struct Choice {
     /// Of each parcel of the invoice, in its order, whether it is taken and why.
     pub parcels: Vec<Reason>,
     /// The groups that are active, in the order in which they were looked at.
-    pub groups: Vec<Decision>,
+    pub groups: Vec<Satisfied>,
     /// Memory that the taken parcels say that they need, in sum, in bytes.
     pub memory: u64,
     /// Bytes of taken parcels that are not on the device.
@@ -71,13 +74,13 @@ pub struct Choice {
 
 /// What satisfies a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Decision {
+pub struct Satisfied {
     /// The group.
     pub group: String,
     /// Its parcels that are taken: places in the invoice, from 0.
     pub taken: Vec<usize>,
     /// If it is satisfied by one: what would be taken if that were not there, then what if that
-    /// were not either, and so on. At most eight.
+    /// were not either, and so on. At most eight, and fewer where they are hard to find.
     pub fallbacks: Vec<usize>,
 }
 
@@ -120,7 +123,7 @@ pub enum ResolveError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// There is no such group.
-    #[error("there is no group `{}` in this bindle: there are {there}", shortened(.group))]
+    #[error("there is no group `{}` in this bindle: it has {there}", shortened(.group))]
     UnknownGroup {
         /// What was asked for.
         group: String,
@@ -132,8 +135,8 @@ pub enum ResolveError {
     Impossible(Vec<Conflict>),
     /// There are too many ways to go through.
     #[error(
-        "this bindle has too many alternatives: after {0} steps no choice was found; ask for \
-         fewer groups, or prefer the author's order"
+        "this bindle has too many alternatives: after {0} steps it was not known which choice is \
+         the best; ask for fewer groups, or prefer the author's order"
     )]
     TooMany(usize),
 }
@@ -203,8 +206,9 @@ pub fn resolve(
 ) -> Result<Choice, ResolveError> {
     invoice.check()?;
     let puzzle = Puzzle::new(invoice, device, wanted)?;
-    let found = search::best(&puzzle, &BTreeMap::new())?;
-    Ok(explain::choice(&puzzle, &found))
+    let mut steps = 0;
+    let found = search::best(&puzzle, &BTreeMap::new(), &mut steps)?;
+    Ok(explain::choice(&puzzle, &found, &mut steps))
 }
 
 /// An invoice, looked at from one device: parcels and groups by their places.
@@ -245,19 +249,13 @@ impl<'a> Puzzle<'a> {
         let mut is_initial: Vec<bool> = invoice.group.iter().map(|group| group.required).collect();
         for name in &wanted.groups {
             let Some(place) = places.get(&**name) else {
-                let all: Vec<String> = invoice
+                let all = invoice
                     .group
                     .iter()
-                    .map(|group| format!("`{}`", group.name))
-                    .collect();
-                let there = if all.is_empty() {
-                    "none".to_owned()
-                } else {
-                    all.join(", ")
-                };
+                    .map(|group| format!("`{}`", group.name));
                 return Err(ResolveError::UnknownGroup {
                     group: name.clone(),
-                    there,
+                    there: listed(all.take(MAX_TOLD)),
                 });
             };
             is_initial[*place] = true;
@@ -294,14 +292,21 @@ impl<'a> Puzzle<'a> {
         })
     }
 
-    /// What people call a parcel.
     fn name(&self, parcel: usize) -> String {
-        let label = &self.invoice.parcel[parcel].label;
-        if label.name.is_empty() {
-            label.sha256.to_string()
-        } else {
-            label.name.clone()
-        }
+        name_of(&self.invoice.parcel[parcel].label)
+    }
+
+    fn group(&self, group: usize) -> String {
+        self.invoice.group[group].name.clone()
+    }
+}
+
+/// What people call a parcel.
+fn name_of(label: &Label) -> String {
+    if label.name.is_empty() {
+        label.sha256.to_string()
+    } else {
+        label.name.clone()
     }
 }
 
@@ -315,7 +320,7 @@ fn cost(label: &Label, device: &Device, wanted: &Wanted) -> u128 {
             // Who does not know its link takes what is fewer bytes, by a nanosecond each.
             let speed = u128::from(device.link.unwrap_or(1_000_000_000).max(1));
             let fetch = u128::from(fetch_of(label, wanted)) * 1_000_000_000 / speed;
-            fetch + crate::device::latency_of(label).as_nanos()
+            fetch + latency_of(label).unwrap_or_default().as_nanos()
         }
     }
 }

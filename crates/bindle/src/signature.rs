@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::check::problem_of_text;
+use crate::text::listed;
 use crate::{Invoice, Role, SecretKey};
 
 /// One signature. It is over who signs as what, the bindle's name and version, and the digests of
@@ -29,6 +31,9 @@ pub enum SignError {
     /// A key signs an invoice once.
     #[error("the key of `{0}` has signed this invoice already")]
     Twice(String),
+    /// What it signs with would not be read again.
+    #[error("the label of the key cannot stand in a signature: {0}")]
+    Label(&'static str),
     /// The key is for something else.
     #[error(
         "the key of `{label}` does not sign as {role}: it has the roles {}",
@@ -47,7 +52,7 @@ pub enum SignError {
 /// Signs an invoice, at this many seconds since 1970.
 ///
 /// # Errors
-/// If the key has signed it already, or does not have the role.
+/// If the key has signed it already, does not have the role, or has a label of several lines.
 pub fn sign(invoice: &mut Invoice, role: Role, key: &SecretKey, at: u64) -> Result<(), SignError> {
     if !key.roles().contains(&role) {
         return Err(SignError::Role {
@@ -55,6 +60,9 @@ pub fn sign(invoice: &mut Invoice, role: Role, key: &SecretKey, at: u64) -> Resu
             role,
             roles: key.roles().to_vec(),
         });
+    }
+    if let Some(problem) = problem_of_text(key.label()) {
+        return Err(SignError::Label(problem));
     }
     let public = key.public().to_string();
     if invoice
@@ -64,7 +72,7 @@ pub fn sign(invoice: &mut Invoice, role: Role, key: &SecretKey, at: u64) -> Resu
     {
         return Err(SignError::Twice(key.label().to_owned()));
     }
-    let signature = key.sign(&signed_bytes(invoice, key.label(), role));
+    let signature = key.sign(&signed_with(invoice, &digests(invoice), key.label(), role));
     let by = key.label().to_owned();
     invoice.signature.push(Signature {
         by,
@@ -76,22 +84,19 @@ pub fn sign(invoice: &mut Invoice, role: Role, key: &SecretKey, at: u64) -> Resu
     Ok(())
 }
 
+/// The part of what is signed that is the same for all who sign.
+pub(crate) fn digests(invoice: &Invoice) -> String {
+    let digests = invoice.parcel.iter().map(|parcel| parcel.label.sha256);
+    digests.map(|digest| format!("\n{digest}")).collect()
+}
+
 /// What a signature is over.
-pub(crate) fn signed_bytes(invoice: &Invoice, by: &str, role: Role) -> Vec<u8> {
+pub(crate) fn signed_with(invoice: &Invoice, digests: &str, by: &str, role: Role) -> Vec<u8> {
     let id = invoice.id();
-    let mut text = format!("{by}\n{}\n{}\n{role}\n~", id.name(), id.version());
-    for parcel in &invoice.parcel {
-        text.push('\n');
-        text.push_str(&parcel.label.sha256.to_string());
-    }
-    text.into_bytes()
+    format!("{by}\n{}\n{}\n{role}\n~{digests}", id.name(), id.version()).into_bytes()
 }
 
 /// `creator, approver`, or `none`.
 pub(crate) fn list(roles: &[Role]) -> String {
-    if roles.is_empty() {
-        return "none".to_owned();
-    }
-    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-    names.join(", ")
+    listed(roles.iter().map(|role| role.as_str()))
 }

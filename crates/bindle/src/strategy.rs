@@ -8,13 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::hex::shortened;
 use crate::keys::Bad;
 use crate::role::RoleError;
-use crate::signature::{list, signed_bytes};
+use crate::signature::{digests, list, signed_with};
+use crate::text::shortened;
 use crate::{Invoice, Keyring, PublicKey, Role, Signature};
 
 /// Which signatures an invoice must have, and which of them must be by keys that are known.
+///
+/// No key may have signed twice, whatever the strategy looks at.
 ///
 /// A key is known in the roles that the keyring gives it. An invoice without a signature by a known
 /// key is refused in any case.
@@ -159,11 +161,12 @@ impl Strategy {
         let is_checked = |role: Role| rule.checked.is_none_or(|roles| roles.contains(&role));
         let mut is_one_known = false;
         let mut present = Vec::new();
+        let digests = digests(invoice);
         for signature in &invoice.signature {
             if !is_checked(signature.role) {
                 continue;
             }
-            let key = verify_one(invoice, signature)?;
+            let key = verify_one(invoice, &digests, signature)?;
             match know(keyring, &key, signature) {
                 Ok(()) => {
                     is_one_known = true;
@@ -185,7 +188,11 @@ impl Strategy {
 }
 
 /// Whether a signature is by the key that it names.
-fn verify_one(invoice: &Invoice, signature: &Signature) -> Result<PublicKey, VerifyError> {
+fn verify_one(
+    invoice: &Invoice,
+    digests: &str,
+    signature: &Signature,
+) -> Result<PublicKey, VerifyError> {
     let Signature { by, role, .. } = signature;
     let corrupt = |what| VerifyError::Corrupt {
         what,
@@ -196,7 +203,7 @@ fn verify_one(invoice: &Invoice, signature: &Signature) -> Result<PublicKey, Ver
     let bytes = STANDARD
         .decode(&signature.signature)
         .map_err(|_| corrupt("signature"))?;
-    match key.verify(&signed_bytes(invoice, by, *role), &bytes) {
+    match key.verify(&signed_with(invoice, digests, by, *role), &bytes) {
         Ok(()) => Ok(key),
         Err(Bad::Corrupt) => Err(corrupt("signature")),
         Err(Bad::Wrong) => Err(VerifyError::Wrong {

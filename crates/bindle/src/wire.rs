@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::invoice::or_default;
 use crate::{Invoice, Label, Query};
 
 /// `POST /v1/_i`: the invoice is there, and these of its parcels are not yet.
@@ -13,7 +14,11 @@ pub struct Created {
     /// The invoice, with the host's signature.
     pub invoice: Invoice,
     /// What is to be uploaded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub missing: Vec<Label>,
 }
 

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use strand_bindle::{
-    Document, DocumentError, Format, Id, Invoice, MAX_GROUPS, MAX_INVOICE_BYTES, MAX_PARCELS,
-    MAX_PROBLEMS, Parcel, Query, SatisfiedBy, Sha256, VersionRange,
+    Conditions, Document, DocumentError, Format, Group, Id, Invoice, Label, MAX_GROUPS,
+    MAX_INVOICE_BYTES, MAX_PARCELS, MAX_PROBLEMS, Parcel, Query, SatisfiedBy, Sha256, VersionRange,
     wire::{Created, ErrorAnswer, Matches, Missing},
 };
 
@@ -216,6 +216,23 @@ fn what_is_no_invoice_is_refused_with_its_place() {
             "[[signature]]\nby = \"a\\nb\"\nsignature=''\nkey=''\nrole='host'\nat=1",
             "signature[0].by: it has a control character",
         ),
+        (
+            "[[group]]\nname = \"g\\nh\"",
+            "group[0].name: it has a control character",
+        ),
+        (
+            &format!("[[group]]\nname = '{}'", "g".repeat(1025)),
+            "group[0].name: it is longer than 1024 bytes",
+        ),
+        (
+            &parcel(
+                ONE,
+                "",
+                &format!("conditions.requires = [{}]", "'g', ".repeat(101)),
+            ),
+            "parcel[0].conditions.requires: it names 101 groups: at most 100",
+        ),
+        (&format!("annotations = '{}'", "x".repeat(10_000)), "…"),
     ] {
         let error = read(text).expect_err(text).to_string();
         assert!(error.contains(expected), "{text}: {error}");
@@ -227,6 +244,14 @@ fn what_is_no_invoice_is_refused_with_its_place() {
             &HEAD.replace("1.0.0", "2.0.0"),
             "bindleVersion: `2.0.0` is not known",
         ),
+        (
+            &HEAD.replace("1.0.0", "1.rubbish"),
+            "bindleVersion: `1.rubbish` is not known",
+        ),
+        (
+            &HEAD.replace("a/b", "a\u{200b}/b"),
+            "it has a space, or a character that is not seen",
+        ),
         (&HEAD.replace("1.2.3", "1.2"), "`1.2` is not a version"),
         (
             &HEAD.replace("a/b", "a//b"),
@@ -237,7 +262,7 @@ fn what_is_no_invoice_is_refused_with_its_place() {
             "`../b` cannot be a bindle's name",
         ),
         (&HEAD.replace("name = 'a/b', ", ""), "missing field `name`"),
-        ("{", "line 1, column 1"),
+        ("{", "line 1:"),
     ] {
         let error = Document::from_toml(text.as_bytes().to_vec())
             .expect_err(text)
@@ -251,6 +276,35 @@ fn what_is_no_invoice_is_refused_with_its_place() {
     );
     let large = Document::from_toml(vec![b'\n'; MAX_INVOICE_BYTES + 1]).unwrap_err();
     assert!(matches!(large, DocumentError::TooLarge(_)));
+}
+
+#[test]
+fn the_largest_invoice_is_looked_at_in_no_time() {
+    // As many conditions as fit into one.
+    let names = "'g', ".repeat(MAX_INVOICE_BYTES / 2 / "'g', ".len() - 100);
+    let greedy = parcel(
+        ONE,
+        "",
+        &format!("conditions = {{ memberOf = [{names}], requires = [{names}] }}"),
+    );
+    let error = read(&greedy).unwrap_err().to_string();
+    assert!(error.contains("at most 100"), "{error}");
+    // As many as there may be: a way from each parcel's hundred groups to a hundred others.
+    let mut invoice = Invoice::new("a/1.0.0".parse::<Id>().unwrap());
+    let name = |number: usize| format!("g{number}");
+    let group = |number| Group {
+        name: name(number),
+        required: false,
+        satisfied_by: SatisfiedBy::AllOf,
+    };
+    invoice.group = (0..200).map(group).collect();
+    let label = Label::new(Sha256::of(""), "a/b", 0);
+    let conditions = Conditions {
+        member_of: (0..100).map(name).collect(),
+        requires: (100..200).map(name).collect(),
+    };
+    invoice.parcel = vec![Parcel { label, conditions }; 10_000];
+    invoice.check().unwrap();
 }
 
 #[test]

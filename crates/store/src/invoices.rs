@@ -122,35 +122,46 @@ impl Store {
         may_see: &(dyn Fn(&Repository) -> bool + Sync),
     ) -> Result<Vec<Label>, BindleError> {
         let labels = distinct_labels(document);
-        let missing = futures::stream::iter(labels)
-            .map(|label| {
-                async move {
-                    let digest = label.sha256;
-                    let mut is_held = self.lease(digest, repository, false).await?;
-                    if is_held && !self.holds(repository, digest).await? {
-                        is_held = self.holders(digest).await?.iter().any(may_see)
-                            && self.lease(digest, repository, true).await?;
-                    }
-                    if !is_held {
-                        return Ok(Some(label.clone()));
-                    }
-                    match self.blob(digest).await? {
-                        Some(blob) if blob.size() != label.size => Err(BindleError::Size {
-                            digest,
-                            expected: label.size,
-                            actual: blob.size(),
-                        }),
-                        _ => Ok(None),
-                    }
-                }
-                .boxed()
-            })
+        futures::stream::iter(labels)
+            .map(|label| self.take_over_one(repository, label, may_see).boxed())
             .buffered(AT_ONCE)
-            .boxed();
-        missing
+            .boxed()
             .try_filter_map(|label| async { Ok(label) })
             .try_collect()
             .await
+    }
+
+    async fn take_over_one(
+        &self,
+        repository: &Repository,
+        label: &Label,
+        may_see: &(dyn Fn(&Repository) -> bool + Sync),
+    ) -> Result<Option<Label>, BindleError> {
+        let digest = label.sha256;
+        self.write_lease(digest, repository, false).await?;
+        // After the lease, as everywhere.
+        let Some(copy) = self.copies(digest).await?.staying.into_iter().next() else {
+            return Ok(Some(label.clone()));
+        };
+        if !self.holds(repository, digest).await? {
+            if !self.holders(digest).await?.iter().any(may_see) {
+                return Ok(Some(label.clone()));
+            }
+            self.write_lease(digest, repository, true).await?;
+        }
+        let blob = match self.copy_of(digest, copy).await? {
+            Some(blob) => Some(blob),
+            // That one was a second copy, and went.
+            None => self.blob(digest).await?,
+        };
+        match blob {
+            Some(blob) if blob.size() != label.size => Err(BindleError::Size {
+                digest,
+                expected: label.size,
+                actual: blob.size(),
+            }),
+            _ => Ok(None),
+        }
     }
 
     /// A bindle, if it is there.
@@ -300,7 +311,7 @@ impl Store {
                     if query.matches(&id, None, yanked) {
                         return Ok(Some(id));
                     }
-                    if query.strict || !query.matches_but_for_terms(&id, yanked) {
+                    if query.strict || !query.has_version(&id, yanked) {
                         return Ok(None);
                     }
                     let found = self.existing(&id).await?;

@@ -1,10 +1,10 @@
 //! What was chosen, told so that somebody can see why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::search::{Found, best};
-use super::{Choice, Decision, Puzzle, Reason, fetch_of};
+use super::{Choice, Puzzle, Reason, Satisfied, fetch_of, name_of};
 use crate::device::memory_of;
 use crate::{Invoice, SatisfiedBy};
 
@@ -14,29 +14,32 @@ const MAX_FALLBACKS: usize = 8;
 /// Most parcels that are tried as fallbacks, of all groups: each is a search.
 const MAX_TRIES: usize = 64;
 
-pub(super) fn choice(puzzle: &Puzzle<'_>, found: &Found) -> Choice {
+pub(super) fn choice(puzzle: &Puzzle<'_>, found: &Found, steps: &mut usize) -> Choice {
     let invoice = puzzle.invoice;
-    let taken = || {
-        let labels = invoice.parcel.iter().map(|parcel| &parcel.label);
-        labels
-            .zip(&found.taken)
-            .filter_map(|(label, taken)| taken.then_some(label))
-    };
-    let memory = taken().map(|label| memory_of(label).unwrap_or_default());
-    let fetch = taken().map(|label| fetch_of(label, puzzle.wanted));
-    Choice {
+    let mut choice = Choice {
         parcels: (0..invoice.parcel.len())
             .map(|parcel| reason(puzzle, found, parcel))
             .collect(),
-        groups: decisions(puzzle, found),
-        memory: memory.fold(0, u64::saturating_add),
-        fetch: fetch.fold(0, u64::saturating_add),
+        groups: satisfied(puzzle, found, steps),
+        memory: 0,
+        fetch: 0,
+    };
+    let mut fetched = BTreeSet::new();
+    let (mut memory, mut fetch) = (0_u64, 0_u64);
+    for label in choice.labels(invoice) {
+        memory = memory.saturating_add(memory_of(label).unwrap_or_default());
+        // What has two labels is fetched once.
+        if fetched.insert(label.sha256) {
+            fetch = fetch.saturating_add(fetch_of(label, puzzle.wanted));
+        }
     }
+    (choice.memory, choice.fetch) = (memory, fetch);
+    choice
 }
 
 fn reason(puzzle: &Puzzle<'_>, found: &Found, parcel: usize) -> Reason {
     let groups = &puzzle.groups_of[parcel];
-    let name = |group: usize| puzzle.invoice.group[group].name.clone();
+    let name = |group: usize| puzzle.group(group);
     // The group that came first is what it is there for.
     let active = || {
         found
@@ -73,10 +76,10 @@ fn reason(puzzle: &Puzzle<'_>, found: &Found, parcel: usize) -> Reason {
     }
 }
 
-fn decisions(puzzle: &Puzzle<'_>, found: &Found) -> Vec<Decision> {
+fn satisfied(puzzle: &Puzzle<'_>, found: &Found, steps: &mut usize) -> Vec<Satisfied> {
     let mut pinned = BTreeMap::new();
     let mut tries = MAX_TRIES;
-    let mut decisions = Vec::new();
+    let mut all = Vec::new();
     for group in &found.active {
         let members = &puzzle.members[*group];
         let taken: Vec<usize> = members
@@ -87,17 +90,16 @@ fn decisions(puzzle: &Puzzle<'_>, found: &Found) -> Vec<Decision> {
         let is_one = puzzle.invoice.group[*group].satisfied_by == SatisfiedBy::OneOf;
         let mut fallbacks = Vec::new();
         if let ([taken], true) = (&*taken, is_one) {
-            fallbacks = fallbacks_for(puzzle, *group, *taken, &mut pinned, &mut tries);
+            fallbacks = fallbacks_for(puzzle, *group, *taken, &mut pinned, &mut tries, steps);
             pinned.insert(*group, *taken);
         }
-        let group = puzzle.invoice.group[*group].name.clone();
-        decisions.push(Decision {
-            group,
+        all.push(Satisfied {
+            group: puzzle.group(*group),
             taken,
             fallbacks,
         });
     }
-    decisions
+    all
 }
 
 /// What else could satisfy a group, if what was decided before stays.
@@ -107,25 +109,29 @@ fn fallbacks_for(
     taken: usize,
     pinned: &mut BTreeMap<usize, usize>,
     tries: &mut usize,
+    steps: &mut usize,
 ) -> Vec<usize> {
+    let mut others: Vec<usize> = puzzle.members[group]
+        .iter()
+        .copied()
+        .filter(|other| *other != taken && puzzle.unfit[*other].is_empty())
+        .collect();
+    // The best are tried first. Without costs, that is the invoice's order.
+    others.sort_by_key(|other| puzzle.cost[*other]);
     let mut possible = Vec::new();
-    for other in &puzzle.members[group] {
-        if *other == taken || !puzzle.unfit[*other].is_empty() {
-            continue;
-        }
+    for other in &others {
         if possible.len() == MAX_FALLBACKS || *tries == 0 {
             break;
         }
         *tries -= 1;
         pinned.insert(group, *other);
-        if let Ok(found) = best(puzzle, pinned)
+        if let Ok(found) = best(puzzle, pinned, steps)
             && found.taken[*other]
         {
             possible.push((found.cost, *other));
         }
     }
     pinned.remove(&group);
-    // Without costs, that is the invoice's order.
     possible.sort();
     possible.into_iter().map(|(_, parcel)| parcel).collect()
 }
@@ -133,14 +139,7 @@ fn fallbacks_for(
 impl Choice {
     /// The choice as text, a line for each parcel.
     pub fn explain(&self, invoice: &Invoice) -> String {
-        let name = |parcel: usize| {
-            let label = &invoice.parcel[parcel].label;
-            if label.name.is_empty() {
-                label.sha256.to_string()
-            } else {
-                label.name.clone()
-            }
-        };
+        let name = |parcel: usize| name_of(&invoice.parcel[parcel].label);
         let mut text = String::new();
         // Writing to a string does not fail.
         for (parcel, reason) in self.parcels.iter().enumerate() {
@@ -157,13 +156,13 @@ impl Choice {
             };
             let _ = writeln!(text, "{sign} {}: {why}", name(parcel));
         }
-        for decision in &self.groups {
-            if !decision.fallbacks.is_empty() {
-                let names: Vec<String> = decision.fallbacks.iter().map(|one| name(*one)).collect();
+        for satisfied in &self.groups {
+            if !satisfied.fallbacks.is_empty() {
+                let names: Vec<String> = satisfied.fallbacks.iter().map(|one| name(*one)).collect();
                 let _ = writeln!(
                     text,
                     "group `{}` falls back to {}",
-                    decision.group,
+                    satisfied.group,
                     names.join(", ")
                 );
             }

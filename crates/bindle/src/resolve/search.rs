@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Conflict, Prefer, Puzzle, ResolveError};
 use crate::SatisfiedBy;
 
-/// How many parcels are looked at at most, the same again counted again: a part of a second.
-const MAX_STEPS: usize = 20_000_000;
+/// How many parcels are looked at at most, the same again counted again, for a choice and its
+/// fallbacks together: a part of a second.
+pub(super) const MAX_STEPS: usize = 20_000_000;
 
 /// Most conflicts that are told.
 const MAX_CONFLICTS: usize = 20;
@@ -27,22 +28,41 @@ pub(super) struct Found {
     pub(super) cost: u128,
 }
 
-/// The best choice, if those groups are satisfied by that parcel.
+/// The best choice, if those groups are satisfied by that parcel. Counts its steps.
 pub(super) fn best(
     puzzle: &Puzzle<'_>,
     pinned: &BTreeMap<usize, usize>,
+    steps: &mut usize,
 ) -> Result<Found, ResolveError> {
-    let mut search = Search::new(puzzle);
-    if search.begin().is_err() {
-        return Err(ResolveError::Impossible(
-            search.conflicts.into_iter().collect(),
-        ));
+    let mut search = Search::new(puzzle, steps);
+    match search.begin() {
+        Ok(()) => search.run(pinned),
+        Err(Stuck) => Err(search.impossible()),
     }
-    search.run(pinned)
 }
 
 /// Something cannot be; what, is noted.
 struct Stuck;
+
+/// What is in the way, by places: it is told of those that come first only, and noted far more often.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Obstacle {
+    group: Option<usize>,
+    parcel: Option<usize>,
+    why: Why,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    /// The device cannot run it.
+    Unfit,
+    /// Of this group another one is taken, or it is left.
+    ExcludedBy(usize),
+    /// There is nothing to take.
+    Empty,
+    /// This one is taken as well, of a group that is satisfied by one.
+    Beside(usize),
+}
 
 enum Change {
     Taken(usize),
@@ -58,6 +78,7 @@ struct Decision {
     /// What the state was before it.
     changes: usize,
     looked_at: usize,
+    offered: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -84,14 +105,16 @@ struct Search<'a> {
     /// Active groups in the order in which they came up. Those before `looked_at` are satisfied.
     active: Vec<usize>,
     looked_at: usize,
+    /// Of the optional group that is looked at, how many parcels are decided.
+    offered: usize,
     cost: u128,
     changes: Vec<Change>,
-    conflicts: BTreeSet<Conflict>,
-    steps: usize,
+    obstacles: BTreeSet<Obstacle>,
+    steps: &'a mut usize,
 }
 
 impl<'a> Search<'a> {
-    fn new(puzzle: &'a Puzzle<'a>) -> Self {
+    fn new(puzzle: &'a Puzzle<'a>, steps: &'a mut usize) -> Self {
         let parcels = puzzle.invoice.parcel.len();
         Self {
             puzzle,
@@ -101,10 +124,11 @@ impl<'a> Search<'a> {
             is_active: vec![false; puzzle.invoice.group.len()],
             active: Vec::new(),
             looked_at: 0,
+            offered: 0,
             cost: 0,
             changes: Vec::new(),
-            conflicts: BTreeSet::new(),
-            steps: 0,
+            obstacles: BTreeSet::new(),
+            steps,
         }
     }
 
@@ -132,6 +156,7 @@ impl<'a> Search<'a> {
                     question,
                     changes: self.changes.len(),
                     looked_at: self.looked_at,
+                    offered: self.offered,
                 }),
                 Ok(None) => {
                     if best.as_ref().is_none_or(|best| self.cost < best.cost) {
@@ -149,7 +174,7 @@ impl<'a> Search<'a> {
                 break;
             }
         }
-        best.ok_or_else(|| ResolveError::Impossible(self.conflicts.into_iter().collect()))
+        best.ok_or_else(|| self.impossible())
     }
 
     /// Goes the next way of the last decision that has one: there may be none. What would cost as
@@ -162,13 +187,14 @@ impl<'a> Search<'a> {
         while let Some(decision) = decisions.last_mut() {
             let way = decision.ways.pop();
             let question = decision.question;
-            let (changes, looked_at) = (decision.changes, decision.looked_at);
-            self.take_back(changes, looked_at);
+            let changes = decision.changes;
+            (self.looked_at, self.offered) = (decision.looked_at, decision.offered);
+            self.take_back(changes);
             let Some(way) = way else {
                 decisions.pop();
                 continue;
             };
-            if self.steps > MAX_STEPS {
+            if *self.steps > MAX_STEPS {
                 return Err(ResolveError::TooMany(MAX_STEPS));
             }
             let is_open = self.go(question, way).is_ok();
@@ -186,10 +212,14 @@ impl<'a> Search<'a> {
         let part = |parcel: usize| puzzle.cost[parcel] / puzzle.groups_of[parcel].len() as u128;
         let mut sum = self.cost;
         for group in &self.active[self.looked_at..] {
+            let satisfied_by = puzzle.invoice.group[*group].satisfied_by;
+            if satisfied_by == SatisfiedBy::Optional {
+                continue;
+            }
             let members = &puzzle.members[*group];
-            self.steps += members.len();
+            *self.steps += members.len();
             let missing = members.iter().filter(|parcel| !self.taken[**parcel]);
-            sum += match puzzle.invoice.group[*group].satisfied_by {
+            sum += match satisfied_by {
                 SatisfiedBy::AllOf => missing.map(|parcel| part(*parcel)).sum(),
                 SatisfiedBy::OneOf if missing.clone().count() == members.len() => missing
                     .map(|parcel| part(*parcel))
@@ -214,8 +244,11 @@ impl<'a> Search<'a> {
         let puzzle = self.puzzle;
         while let Some(group) = self.active.get(self.looked_at).copied() {
             let members = &puzzle.members[group];
-            self.steps += members.len();
-            match puzzle.invoice.group[group].satisfied_by {
+            let satisfied_by = puzzle.invoice.group[group].satisfied_by;
+            if satisfied_by != SatisfiedBy::Optional {
+                *self.steps += members.len();
+            }
+            match satisfied_by {
                 SatisfiedBy::AllOf => {
                     for parcel in members {
                         self.take(*parcel, Some(group))?;
@@ -227,25 +260,32 @@ impl<'a> Search<'a> {
                         Some(taken) => self.leave_others(group, *taken)?,
                         None => {
                             if members.is_empty() {
-                                self.stuck(Some(group), None, "it has no parcels");
-                                return Err(Stuck);
+                                return Err(self.stuck(Some(group), None, Why::Empty));
                             }
                             return Ok(Some(Question::Which(group)));
                         }
                     }
                 }
                 SatisfiedBy::Optional => {
-                    let is_open =
-                        |parcel: &&usize| !self.taken[**parcel] && self.left[**parcel].is_none();
-                    if let Some(parcel) = members.iter().find(is_open).copied() {
-                        // The group is looked at again for its next parcel.
-                        return Ok(Some(Question::Whether { group, parcel }));
+                    // The group is looked at again for its next parcel.
+                    while let Some(parcel) = members.get(self.offered).copied() {
+                        *self.steps += 1;
+                        if !self.taken[parcel] && self.left[parcel].is_none() {
+                            return Ok(Some(Question::Whether { group, parcel }));
+                        }
+                        self.offered += 1;
                     }
                 }
             }
-            self.looked_at += 1;
+            self.look_on();
         }
         Ok(None)
+    }
+
+    /// The group that is looked at is satisfied.
+    fn look_on(&mut self) {
+        self.looked_at += 1;
+        self.offered = 0;
     }
 
     /// The ways that a question leaves, the last of them the first to go.
@@ -254,7 +294,7 @@ impl<'a> Search<'a> {
         match question {
             Question::Which(group) => {
                 let members = &self.puzzle.members[group];
-                self.steps += members.len();
+                *self.steps += members.len();
                 let pinned = pinned.get(&group);
                 let mut ways: Vec<usize> = members
                     .iter()
@@ -274,14 +314,14 @@ impl<'a> Search<'a> {
     }
 
     fn go(&mut self, question: Question, way: Way) -> Result<(), Stuck> {
-        self.steps += 1;
+        *self.steps += 1;
         match (question, way) {
             (Question::Which(group) | Question::Whether { group, .. }, Way::Leave(parcel)) => {
                 self.leave(parcel, group);
                 Ok(())
             }
             (Question::Which(group), Way::Take(parcel)) => {
-                self.looked_at += 1;
+                self.look_on();
                 self.take(parcel, Some(group))?;
                 self.leave_others(group, parcel)
             }
@@ -296,17 +336,10 @@ impl<'a> Search<'a> {
         }
         let puzzle = self.puzzle;
         if !puzzle.unfit[parcel].is_empty() {
-            self.stuck(group, Some(parcel), &puzzle.unfit[parcel].join("; "));
-            return Err(Stuck);
+            return Err(self.stuck(group, Some(parcel), Why::Unfit));
         }
         if let Some(excluding) = self.left[parcel] {
-            let name = &puzzle.invoice.group[excluding].name;
-            self.stuck(
-                group,
-                Some(parcel),
-                &format!("it is excluded by group `{name}`"),
-            );
-            return Err(Stuck);
+            return Err(self.stuck(group, Some(parcel), Why::ExcludedBy(excluding)));
         }
         self.taken[parcel] = true;
         self.cost += puzzle.cost[parcel];
@@ -337,7 +370,7 @@ impl<'a> Search<'a> {
         if !self.is_active[group] || !is_one {
             return Ok(());
         }
-        self.steps += puzzle.members[group].len();
+        *self.steps += puzzle.members[group].len();
         let mut taken = puzzle.members[group]
             .iter()
             .filter(|parcel| self.taken[**parcel]);
@@ -345,12 +378,7 @@ impl<'a> Search<'a> {
             return Ok(());
         };
         let (first, second) = (*first, *second);
-        let why = format!(
-            "`{}` is needed as well, and it is satisfied by one",
-            puzzle.name(second)
-        );
-        self.stuck(Some(group), Some(first), &why);
-        Err(Stuck)
+        Err(self.stuck(Some(group), Some(first), Why::Beside(second)))
     }
 
     fn leave(&mut self, parcel: usize, group: usize) {
@@ -372,7 +400,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn take_back(&mut self, to: usize, looked_at: usize) {
+    fn take_back(&mut self, to: usize) {
         while self.changes.len() > to {
             match self.changes.pop() {
                 Some(Change::Taken(parcel)) => {
@@ -387,16 +415,32 @@ impl<'a> Search<'a> {
                 None => break,
             }
         }
-        self.looked_at = looked_at;
     }
 
-    fn stuck(&mut self, group: Option<usize>, parcel: Option<usize>, why: &str) {
-        if self.conflicts.len() < MAX_CONFLICTS {
-            self.conflicts.insert(Conflict {
-                group: group.map(|group| self.puzzle.invoice.group[group].name.clone()),
-                parcel: parcel.map(|parcel| self.puzzle.name(parcel)),
-                why: why.to_owned(),
-            });
+    fn stuck(&mut self, group: Option<usize>, parcel: Option<usize>, why: Why) -> Stuck {
+        if self.obstacles.len() < MAX_CONFLICTS {
+            self.obstacles.insert(Obstacle { group, parcel, why });
         }
+        Stuck
+    }
+
+    /// What was in the way of every choice.
+    fn impossible(&self) -> ResolveError {
+        let conflict = |obstacle: &Obstacle| Conflict {
+            group: obstacle.group.map(|group| self.puzzle.group(group)),
+            parcel: obstacle.parcel.map(|parcel| self.puzzle.name(parcel)),
+            why: match (obstacle.why, obstacle.parcel) {
+                (Why::Unfit, Some(parcel)) => self.puzzle.unfit[parcel].join("; "),
+                (Why::Unfit, None) | (Why::Empty, _) => "it has no parcels".to_owned(),
+                (Why::ExcludedBy(group), _) => {
+                    format!("it is excluded by group `{}`", self.puzzle.group(group))
+                }
+                (Why::Beside(other), _) => {
+                    let other = self.puzzle.name(other);
+                    format!("`{other}` is needed as well, and it is satisfied by one")
+                }
+            },
+        };
+        ResolveError::Impossible(self.obstacles.iter().map(conflict).collect())
     }
 }
