@@ -23,6 +23,19 @@ pub enum Right {
     Delete,
 }
 
+impl Right {
+    /// As a configuration writes it, and errors say it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "push",
+            Self::Yank => "yank",
+            Self::Sign => "sign",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// Rights in a part of all repositories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {

@@ -12,7 +12,7 @@ use strand_bindle::Sha256;
 use uuid::Uuid;
 
 use crate::layout::{CONDEMNED, Layout};
-use crate::{Store, StoreError};
+use crate::{Repository, Store, StoreError};
 
 /// Content that is in a store.
 #[derive(Clone, Debug)]
@@ -107,6 +107,21 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// Content that a repository has.
+    ///
+    /// # Errors
+    /// As for [`blob`](Self::blob).
+    pub async fn blob_of(
+        &self,
+        repository: &Repository,
+        digest: Sha256,
+    ) -> Result<Option<Blob>, StoreError> {
+        match self.holds(repository, digest).await? {
+            true => self.blob(digest).await,
+            false => Ok(None),
+        }
     }
 
     pub(crate) async fn copy_of(

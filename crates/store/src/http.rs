@@ -3,23 +3,29 @@
 //! No listener and no connection is in here: [`Server::answer`] makes an answer of a request.
 
 mod answer;
+mod asked;
 mod bindle;
 mod body;
 mod oci;
 mod range;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use strand_bindle::{Keyring, SecretKey, Strategy};
 
 pub use body::Body;
 
-use crate::auth::{Caller, Right};
-use crate::{Repository, Store};
+use crate::auth::Caller;
+use crate::{Blob, Store};
 use answer::{Answer, Refused};
+use asked::Asked;
+use range::Wanted;
 
 /// What a server of a store does beside keeping things.
 pub struct Policy {
@@ -60,13 +66,18 @@ impl Server {
         B::Error: std::fmt::Display + Send,
     {
         let (head, body) = request.into_parts();
+        let body = body.map_err(|error| error.to_string()).boxed_unsync();
+        let asked = &Asked {
+            caller,
+            head: &head,
+        };
         let format = answer::wanted(&head.headers);
         let path = head.uri.path();
         let answer = if let Some(rest) = path.strip_prefix("/v1/") {
-            let answered = self.bindle(caller, rest, &head, body).await;
+            let answered = self.bindle(asked, rest, body).await;
             answered.unwrap_or_else(Answer::refused)
         } else if let Some(rest) = path.strip_prefix("/v2/") {
-            let answered = self.oci(caller, rest, &head, body).await;
+            let answered = self.oci(asked, rest, body).await;
             answered.unwrap_or_else(Answer::refused_by_oci)
         } else if path == "/healthz" {
             Answer::text("OK")
@@ -75,27 +86,44 @@ impl Server {
         };
         answer.written(format, head.method == http::Method::HEAD)
     }
-}
 
-/// Refuses who may not: whoever has not said who he is is asked.
-fn allow(caller: &Caller, right: Right, repository: &Repository) -> Result<(), Refused> {
-    if caller.may(right, repository) {
-        return Ok(());
+    /// Content, or the range of it that is asked for.
+    fn content(&self, asked: &Asked<'_>, blob: &Blob, media_type: &str) -> Result<Answer, Refused> {
+        let size = blob.size();
+        let (status, range) = match range::wanted(&asked.head.headers, size) {
+            Wanted::All => (StatusCode::OK, 0..size),
+            Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+            Wanted::Nothing => {
+                let why = format!("there is nothing in that range: there are {size} bytes");
+                let refused = Refused::new(StatusCode::RANGE_NOT_SATISFIABLE, why);
+                let all = header(&format!("bytes */{size}"))?;
+                return Err(refused.with(CONTENT_RANGE, all));
+            }
+        };
+        let Range { start, end } = range;
+        let body = body::streamed(self.store().read(blob, range));
+        let answer = Answer::streamed(status, body)
+            .with(CONTENT_TYPE, header(media_type)?)
+            .with(CONTENT_LENGTH, end - start)
+            .with(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        Ok(match status {
+            StatusCode::PARTIAL_CONTENT => {
+                let part = header(&format!("bytes {start}-{}/{size}", end - 1))?;
+                answer.with(CONTENT_RANGE, part)
+            }
+            _ => answer,
+        })
     }
-    let what = format!("{right:?}").to_lowercase();
-    Err(match caller.name() {
-        None => Refused::new(
-            StatusCode::UNAUTHORIZED,
-            format!("to {what} in `{repository}` one has to say who one is"),
-        ),
-        Some(name) => Refused::new(
-            StatusCode::FORBIDDEN,
-            format!("`{name}` may not {what} in `{repository}`"),
-        ),
-    })
 }
 
-fn header(text: &str) -> HeaderValue {
-    // Media types and numbers have no other characters; the former were checked.
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+/// What a field of an answer says.
+///
+/// # Errors
+/// What cannot stand in one: that was to be checked when it came.
+fn header(text: &str) -> Result<HeaderValue, Refused> {
+    HeaderValue::from_str(text).map_err(|_| {
+        tracing::error!(text, "this cannot stand in a field of an answer");
+        let why = "the store failed: its log has the cause";
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, why)
+    })
 }

@@ -382,6 +382,5 @@ impl Drop for Upload {
 
 /// Writes a small object of ours.
 pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    // Strings and numbers always can be written.
-    serde_json::to_vec(value).unwrap_or_default()
+    serde_json::to_vec(value).expect("strings and numbers can be written")
 }

@@ -1,7 +1,7 @@
 //! Answers, in TOML or JSON, and refusals.
 
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{ACCEPT, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use strand_bindle::Format;
 use strand_bindle::wire::ErrorAnswer;
@@ -46,6 +46,8 @@ pub(super) struct Refused {
     why: String,
     /// What OCI's specification calls it.
     code: Option<&'static str>,
+    /// What else its answer's head says.
+    field: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refused {
@@ -54,7 +56,20 @@ impl Refused {
             status,
             why: why.into(),
             code: None,
+            field: None,
         }
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.field = Some((name, value));
+        self
+    }
+
+    /// A method that is none of those.
+    pub(super) fn method(method: &Method, methods: &'static str) -> Self {
+        let why = format!("{method} is not possible here, only {methods}");
+        let refused = Self::new(StatusCode::METHOD_NOT_ALLOWED, why);
+        refused.with(ALLOW, HeaderValue::from_static(methods))
     }
 
     pub(super) fn code(mut self, code: &'static str) -> Self {
@@ -163,8 +178,7 @@ impl Answer {
         media_type: &'static str,
         value: &impl Serialize,
     ) -> Self {
-        // Strings and numbers always can be written.
-        let text = serde_json::to_vec(value).unwrap_or_default();
+        let text = serde_json::to_vec(value).expect("strings and numbers can be written");
         let length = text.len();
         Self::streamed(status, body::full(text))
             .with(CONTENT_TYPE, HeaderValue::from_static(media_type))
@@ -173,13 +187,20 @@ impl Answer {
 
     /// As Bindle has it.
     pub(super) fn refused(refused: Refused) -> Self {
-        let Refused { status, why, .. } = refused;
-        Self::new(status, ErrorAnswer { error: why }).asking(status)
+        let Refused {
+            status, why, field, ..
+        } = refused;
+        Self::new(status, ErrorAnswer { error: why }).refusing(field)
     }
 
     /// As OCI has it.
     pub(super) fn refused_by_oci(refused: Refused) -> Self {
-        let Refused { status, why, code } = refused;
+        let Refused {
+            status,
+            why,
+            code,
+            field,
+        } = refused;
         let code = code.unwrap_or(match status {
             StatusCode::UNAUTHORIZED => "UNAUTHORIZED",
             StatusCode::FORBIDDEN => "DENIED",
@@ -189,12 +210,13 @@ impl Answer {
             _ => "UNKNOWN",
         });
         let errors = serde_json::json!({ "errors": [{ "code": code, "message": why }] });
-        Self::json(status, "application/json", &errors).asking(status)
+        Self::json(status, "application/json", &errors).refusing(field)
     }
 
     /// Whoever has not said who he is is asked.
-    fn asking(self, status: StatusCode) -> Self {
-        match status {
+    fn refusing(mut self, field: Option<(HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(field);
+        match self.status {
             StatusCode::UNAUTHORIZED => {
                 let basic = HeaderValue::from_static("Basic realm=\"strand store\"");
                 self.with(WWW_AUTHENTICATE, basic)

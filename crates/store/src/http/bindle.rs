@@ -1,9 +1,7 @@
 //! Bindle's interface.
 
-use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
-use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::header::{CONTENT_TYPE, ETAG};
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use strand_bindle::wire::{Created, Matches, Missing};
@@ -12,9 +10,9 @@ use strand_bindle::{
 };
 
 use super::answer::{Answer, Refused, format_of};
-use super::range::{self, Wanted};
-use super::{Server, allow, body, header};
-use crate::auth::{Caller, Right};
+use super::asked::{Asked, Incoming};
+use super::{Server, body, header};
+use crate::auth::Right;
 use crate::{Bindle, BindleError, Repository, StoreError};
 
 /// What is said where there is nothing else to say.
@@ -74,56 +72,43 @@ impl Target {
 }
 
 impl Server {
-    pub(super) async fn bindle<B>(
+    pub(super) async fn bindle(
         &self,
-        caller: &Caller,
+        asked: &Asked<'_>,
         path: &str,
-        head: &Parts,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: std::fmt::Display,
-    {
+        body: Incoming,
+    ) -> Result<Answer, Refused> {
         let target = Target::parse(path)?;
-        let reads = head.method == Method::GET || head.method == Method::HEAD;
-        match (&target, &head.method) {
-            (Target::Invoices, &Method::POST) => self.create_invoice(caller, head, body).await,
+        let reads = asked.reads();
+        match (&target, &asked.head.method) {
+            (Target::Invoices, &Method::POST) => self.create_invoice(asked, body).await,
             (Target::Parcel(id, digest), &Method::POST) => {
-                self.create_parcel(caller, id, *digest, head, body).await
+                self.create_parcel(asked, id, *digest, body).await
             }
-            (Target::Invoice(id), &Method::DELETE) => self.yank(caller, id).await,
+            (Target::Invoice(id), &Method::DELETE) => self.yank(asked, id).await,
             (Target::Invoice(id), _) if reads => {
-                let bindle = self.find(caller, id, wants_yanked(head)?).await?;
+                let bindle = self.find(asked, id, asked.flag("yanked")?).await?;
                 Ok(Answer::new(StatusCode::OK, shown(bindle)))
             }
-            (Target::Parcel(id, digest), _) if reads => {
-                self.parcel(caller, id, *digest, head).await
-            }
+            (Target::Parcel(id, digest), _) if reads => self.parcel(asked, id, *digest).await,
             (Target::Missing(id), _) if reads => {
-                let bindle = self.find(caller, id, false).await?;
+                let bindle = self.find(asked, id, false).await?;
                 let missing = self.store().missing(&bindle).await?;
                 Ok(Answer::new(StatusCode::OK, Missing { missing }))
             }
-            (Target::Query, _) if reads => self.query(caller, head).await,
-            (Target::Keys, _) if reads => self.keys(head),
+            (Target::Query, _) if reads => self.query(asked).await,
+            (Target::Keys, _) if reads => self.keys(asked),
             (Target::Login, _) if reads => Err(Refused::bad(
                 "this store has no provider to log in with: use a name and a password, or a token",
             )),
-            (target, method) => {
-                let methods = target.methods();
-                let why = format!("{method} is not possible here, only {methods}");
-                let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, why);
-                let allow = HeaderValue::from_static(methods);
-                Ok(Answer::refused(refused).with(http::header::ALLOW, allow))
-            }
+            (target, method) => Err(Refused::method(method, target.methods())),
         }
     }
 
     /// A bindle that somebody may see.
-    async fn find(&self, caller: &Caller, id: &Id, yanked: bool) -> Result<Bindle, Refused> {
+    async fn find(&self, asked: &Asked<'_>, id: &Id, yanked: bool) -> Result<Bindle, Refused> {
         let repository = Repository::of(id)?;
-        allow(caller, Right::Pull, &repository)?;
+        asked.allow(Right::Pull, &repository)?;
         self.existing(id, yanked).await
     }
 
@@ -137,24 +122,14 @@ impl Server {
         Ok(bindle)
     }
 
-    async fn create_invoice<B>(
-        &self,
-        caller: &Caller,
-        head: &Parts,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes>,
-        B::Error: std::fmt::Display,
-    {
+    async fn create_invoice(&self, asked: &Asked<'_>, body: Incoming) -> Result<Answer, Refused> {
         let policy = &self.0.policy;
-        let content_type = head.headers.get(CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| value.to_str().ok());
-        let format = content_type.and_then(format_of).unwrap_or(Format::Toml);
+        let format = asked.field(CONTENT_TYPE).and_then(format_of);
+        let format = format.unwrap_or(Format::Toml);
         let bytes = body::whole(body, policy.silence, MAX_INVOICE_BYTES).await?;
         let document = Document::read(bytes, format).map_err(Refused::bad)?;
         let invoice = document.invoice();
-        allow(caller, Right::Push, &Repository::of(invoice.id())?)?;
+        asked.allow(Right::Push, &Repository::of(invoice.id())?)?;
         if invoice.yanked {
             return Err(BindleError::Yanked.into());
         }
@@ -178,7 +153,7 @@ impl Server {
                 return Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, why));
             }
         };
-        let may_see = |repository: &Repository| caller.may(Right::Pull, repository);
+        let may_see = |repository: &Repository| asked.caller.may(Right::Pull, repository);
         let missing = self
             .store()
             .publish(&document, host.as_ref(), &may_see)
@@ -191,28 +166,23 @@ impl Server {
         Ok(Answer::new(status, Created { invoice, missing }))
     }
 
-    async fn yank(&self, caller: &Caller, id: &Id) -> Result<Answer, Refused> {
-        allow(caller, Right::Yank, &Repository::of(id)?)?;
+    async fn yank(&self, asked: &Asked<'_>, id: &Id) -> Result<Answer, Refused> {
+        asked.allow(Right::Yank, &Repository::of(id)?)?;
         self.store().yank(id).await?;
         let message = "invoice yanked";
         Ok(Answer::new(StatusCode::OK, Message { message }))
     }
 
-    async fn create_parcel<B>(
+    async fn create_parcel(
         &self,
-        caller: &Caller,
+        asked: &Asked<'_>,
         id: &Id,
         digest: Sha256,
-        head: &Parts,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes>,
-        B::Error: std::fmt::Display,
-    {
+        body: Incoming,
+    ) -> Result<Answer, Refused> {
         let store = self.store();
         let repository = Repository::of(id)?;
-        allow(caller, Right::Push, &repository)?;
+        asked.allow(Right::Push, &repository)?;
         let bindle = self.existing(id, false).await?;
         let label = label(&bindle, digest)?;
         if store.holds(&repository, digest).await? && store.is_there(digest).await? {
@@ -223,9 +193,7 @@ impl Server {
             expected: label.size,
             actual,
         };
-        let announced = head.headers.get(CONTENT_LENGTH);
-        let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if let Some(announced) = announced
+        if let Some(announced) = asked.length()
             && announced != label.size
         {
             return Err(wrong_size(announced).into());
@@ -247,59 +215,25 @@ impl Server {
         Ok(Answer::new(StatusCode::OK, Message { message }))
     }
 
-    async fn parcel(
-        &self,
-        caller: &Caller,
-        id: &Id,
-        digest: Sha256,
-        head: &Parts,
-    ) -> Result<Answer, Refused> {
+    async fn parcel(&self, asked: &Asked<'_>, id: &Id, digest: Sha256) -> Result<Answer, Refused> {
         let store = self.store();
-        let bindle = self.find(caller, id, wants_yanked(head)?).await?;
+        let bindle = self.find(asked, id, asked.flag("yanked")?).await?;
         let label = label(&bindle, digest)?;
-        let held = store.holds(&Repository::of(id)?, digest).await?;
-        let blob = if held {
-            store.blob(digest).await?
-        } else {
-            None
-        };
+        let blob = store.blob_of(&Repository::of(id)?, digest).await?;
         let blob = blob.ok_or_else(|| {
             let why = format!("the parcel {digest} of {id} was not uploaded yet");
             Refused::new(StatusCode::NOT_FOUND, why)
         })?;
-        let size = blob.size();
-        let (status, range) = match range::wanted(&head.headers, size) {
-            Wanted::All => (StatusCode::OK, 0..size),
-            Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-            Wanted::Nothing => {
-                let why = format!("there is nothing in that range: the parcel has {size} bytes");
-                let refused = Refused::new(StatusCode::RANGE_NOT_SATISFIABLE, why);
-                let range = header(&format!("bytes */{size}"));
-                return Ok(Answer::refused(refused).with(CONTENT_RANGE, range));
-            }
-        };
-        let length = range.end - range.start;
-        let within = header(&format!(
-            "bytes {}-{}/{size}",
-            range.start,
-            range.end.saturating_sub(1)
-        ));
-        let body = body::streamed(store.read(&blob, range));
-        let answer = Answer::streamed(status, body)
-            .with(CONTENT_TYPE, header(&label.media_type))
-            .with(CONTENT_LENGTH, HeaderValue::from(length))
-            .with(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
-            .with(ETAG, header(&format!("\"sha256:{digest}\"")));
-        Ok(match status {
-            StatusCode::PARTIAL_CONTENT => answer.with(CONTENT_RANGE, within),
-            _ => answer,
-        })
+        let tag = header(&format!("\"sha256:{digest}\""))?;
+        Ok(self
+            .content(asked, &blob, &label.media_type)?
+            .with(ETAG, tag))
     }
 
-    async fn query(&self, caller: &Caller, head: &Parts) -> Result<Answer, Refused> {
-        let query = Query::parse(head.uri.query().unwrap_or_default()).map_err(Refused::bad)?;
+    async fn query(&self, asked: &Asked<'_>) -> Result<Answer, Refused> {
+        let query = Query::parse(asked.query()).map_err(Refused::bad)?;
         let may_see = |id: &Id| {
-            Repository::of(id).is_ok_and(|repository| caller.may(Right::Pull, &repository))
+            Repository::of(id).is_ok_and(|repository| asked.caller.may(Right::Pull, &repository))
         };
         let (total, found) = self.store().search(&query, &may_see).await?;
         let invoices: Vec<Invoice> = found.into_iter().map(shown).collect();
@@ -307,8 +241,8 @@ impl Server {
         Ok(Answer::new(StatusCode::OK, matches))
     }
 
-    fn keys(&self, head: &Parts) -> Result<Answer, Refused> {
-        let query = head.uri.query().unwrap_or_default();
+    fn keys(&self, asked: &Asked<'_>) -> Result<Answer, Refused> {
+        let query = asked.query();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if name != "roles" {
                 return Err(Refused::bad(format!(
@@ -343,15 +277,4 @@ fn label(bindle: &Bindle, digest: Sha256) -> Result<Label, Refused> {
     let invoice = bindle.document.invoice();
     let label = invoice.label(digest).cloned();
     label.ok_or_else(|| Refused::bad(format!("{} has no parcel {digest}", invoice.id())))
-}
-
-fn wants_yanked(head: &Parts) -> Result<bool, Refused> {
-    let mut yanked = false;
-    for (name, value) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
-        if name == "yanked" {
-            let flag = value.parse();
-            yanked = flag.map_err(|_| Refused::bad("`yanked` is true or false"))?;
-        }
-    }
-    Ok(yanked)
 }

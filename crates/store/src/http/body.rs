@@ -1,6 +1,5 @@
 //! Bodies on their way in and out.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use tokio::time::timeout;
 
 use super::answer::Refused;
+use super::asked::Incoming;
 use crate::StoreError;
 
 /// The body of an answer. It ends in an error where content is damaged or cannot be read on.
@@ -34,16 +34,11 @@ pub(super) fn streamed(
 }
 
 /// Hands on what comes, piece by piece; none may take longer than `silence`.
-pub(super) async fn read<B>(
-    body: B,
+pub(super) async fn read(
+    mut body: Incoming,
     silence: Duration,
     mut take: impl AsyncFnMut(Bytes) -> Result<(), Refused>,
-) -> Result<(), Refused>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: std::fmt::Display,
-{
-    let mut body = pin!(body);
+) -> Result<(), Refused> {
     loop {
         let frame = timeout(silence, body.frame()).await.map_err(|_| {
             let why = format!("nothing of the body came for {silence:?}");
@@ -63,11 +58,11 @@ where
 }
 
 /// The whole of a small body.
-pub(super) async fn whole<B>(body: B, silence: Duration, most: usize) -> Result<Vec<u8>, Refused>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: std::fmt::Display,
-{
+pub(super) async fn whole(
+    body: Incoming,
+    silence: Duration,
+    most: usize,
+) -> Result<Vec<u8>, Refused> {
     let mut whole = Vec::new();
     read(body, silence, async |bytes| {
         if whole.len() + bytes.len() > most {

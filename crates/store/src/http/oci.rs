@@ -1,18 +1,16 @@
 //! An OCI registry, by the distribution specification 1.1.
 
-use bytes::Bytes;
-use http::header::{
-    ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LINK, LOCATION, RANGE,
-};
-use http::request::Parts;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LINK, LOCATION, RANGE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode,
+};
 use serde::Serialize;
 use strand_bindle::Sha256;
 
 use super::answer::{Answer, Refused};
-use super::range::{self, Wanted};
-use super::{Server, allow, body, header};
+use super::asked::{Asked, Incoming};
+use super::{Server, body, header};
 use crate::auth::{Caller, Right};
 use crate::registry::{
     Descriptor, Kind, MAX_MANIFEST_BYTES, Manifest, Reference, RegistryError, parse_digest,
@@ -130,199 +128,140 @@ fn unknown(code: &'static str, why: impl Into<String>) -> Refused {
     Refused::new(StatusCode::NOT_FOUND, why).code(code)
 }
 
-/// The value of a parameter of the query.
-fn parameter(head: &Parts, name: &str) -> Option<String> {
-    let query = head.uri.query().unwrap_or_default();
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    let found = pairs.find(|(key, _)| key == name)?;
-    Some(found.1.into_owned())
-}
-
 impl Server {
-    pub(super) async fn oci<B>(
+    pub(super) async fn oci(
         &self,
-        caller: &Caller,
+        asked: &Asked<'_>,
         path: &str,
-        head: &Parts,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: std::fmt::Display,
-    {
+        body: Incoming,
+    ) -> Result<Answer, Refused> {
         let target = Target::parse(path)?;
-        let reads = head.method == Method::GET || head.method == Method::HEAD;
-        match (&target, &head.method) {
-            (Target::Base, _) if reads => base(caller),
+        let reads = asked.reads();
+        match (&target, &asked.head.method) {
+            (Target::Base, _) if reads => base(asked.caller),
             (Target::Blob(repository, digest), _) if reads => {
-                allow(caller, Right::Pull, repository)?;
-                self.blob(repository, *digest, head).await
+                asked.allow(Right::Pull, repository)?;
+                self.blob(asked, repository, *digest).await
             }
             (Target::Blob(repository, digest), &Method::DELETE) => {
-                allow(caller, Right::Delete, repository)?;
+                asked.allow(Right::Delete, repository)?;
                 match self.store().let_go(repository, *digest).await? {
                     true => Ok(Answer::empty(StatusCode::ACCEPTED)),
                     false => Err(unknown_blob(repository, *digest)),
                 }
             }
             (Target::Uploads(repository), &Method::POST) => {
-                allow_upload(caller, repository)?;
-                self.begin_upload(caller, repository, head, body).await
+                allow_upload(asked, repository)?;
+                self.begin_upload(asked, repository, body).await
             }
             (Target::Upload(repository, id), method) => {
-                allow_upload(caller, repository)?;
+                allow_upload(asked, repository)?;
                 match *method {
                     Method::GET => {
                         let upload = self.store().resume(*id, repository).await?;
                         let (id, offset) = (upload.id(), upload.offset());
-                        Ok(stands(StatusCode::NO_CONTENT, repository, id, offset))
+                        stands(StatusCode::NO_CONTENT, repository, id, offset)
                     }
-                    Method::PATCH => self.append(repository, *id, head, body).await,
-                    Method::PUT => self.finish_upload(repository, *id, head, body).await,
+                    Method::PATCH => self.append(asked, repository, *id, body).await,
+                    Method::PUT => self.finish_upload(asked, repository, *id, body).await,
                     Method::DELETE => {
                         self.store().resume(*id, repository).await?;
                         self.store().cancel(*id).await?;
                         Ok(Answer::empty(StatusCode::NO_CONTENT))
                     }
-                    _ => Ok(not_allowed(&target, method)),
+                    _ => Err(Refused::method(method, target.methods())),
                 }
             }
             (Target::Manifest(repository, reference), _) if reads => {
-                allow(caller, Right::Pull, repository)?;
+                asked.allow(Right::Pull, repository)?;
                 self.get_manifest(repository, reference).await
             }
             (Target::Manifest(repository, reference), &Method::PUT) => {
-                self.put_manifest(caller, repository, reference, head, body)
-                    .await
+                self.put_manifest(asked, repository, reference, body).await
             }
             (Target::Manifest(repository, reference), &Method::DELETE) => {
-                allow(caller, Right::Delete, repository)?;
+                asked.allow(Right::Delete, repository)?;
                 match self.store().delete_manifest(repository, reference).await? {
                     true => Ok(Answer::empty(StatusCode::ACCEPTED)),
                     false => Err(unknown_manifest(repository)),
                 }
             }
             (Target::Tags(repository), _) if reads => {
-                allow(caller, Right::Pull, repository)?;
-                self.tags(repository, head).await
+                asked.allow(Right::Pull, repository)?;
+                self.tags(asked, repository).await
             }
             (Target::Referrers(repository, digest), _) if reads => {
-                allow(caller, Right::Pull, repository)?;
-                self.referrers(repository, *digest, head).await
+                asked.allow(Right::Pull, repository)?;
+                self.referrers(asked, repository, *digest).await
             }
-            (target, method) => Ok(not_allowed(target, method)),
+            (target, method) => Err(Refused::method(method, target.methods())),
         }
     }
 
     async fn blob(
         &self,
+        asked: &Asked<'_>,
         repository: &Repository,
         digest: Sha256,
-        head: &Parts,
     ) -> Result<Answer, Refused> {
-        let store = self.store();
-        let held = store.holds(repository, digest).await?;
-        let blob = if held {
-            store.blob(digest).await?
-        } else {
-            None
-        };
+        let blob = self.store().blob_of(repository, digest).await?;
         let blob = blob.ok_or_else(|| unknown_blob(repository, digest))?;
-        let size = blob.size();
-        let (status, range) = match range::wanted(&head.headers, size) {
-            Wanted::All => (StatusCode::OK, 0..size),
-            Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-            Wanted::Nothing => {
-                let why = format!("there is nothing in that range: the blob has {size} bytes");
-                let refused = Refused::new(StatusCode::RANGE_NOT_SATISFIABLE, why);
-                let range = header(&format!("bytes */{size}"));
-                return Ok(Answer::refused_by_oci(refused).with(CONTENT_RANGE, range));
-            }
-        };
-        let (first, end) = (range.start, range.end);
-        let body = body::streamed(store.read(&blob, range));
-        let answer = Answer::streamed(status, body)
-            .with(
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/octet-stream"),
-            )
-            .with(CONTENT_LENGTH, HeaderValue::from(end - first))
-            .with(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
-            .with(DIGEST, header(&format!("sha256:{digest}")));
-        Ok(match status {
-            StatusCode::PARTIAL_CONTENT => {
-                let last = end.saturating_sub(1);
-                answer.with(
-                    CONTENT_RANGE,
-                    header(&format!("bytes {first}-{last}/{size}")),
-                )
-            }
-            _ => answer,
-        })
+        let answer = self.content(asked, &blob, "application/octet-stream")?;
+        Ok(answer.with(DIGEST, digest_of(digest)?))
     }
 
-    async fn begin_upload<B>(
+    async fn begin_upload(
         &self,
-        caller: &Caller,
+        asked: &Asked<'_>,
         repository: &Repository,
-        head: &Parts,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: std::fmt::Display,
-    {
+        body: Incoming,
+    ) -> Result<Answer, Refused> {
         let store = self.store();
-        if let Some(digest) = parameter(head, "digest") {
+        if let Some(digest) = asked.parameter("digest") {
             let digest = parse_digest(&digest)?;
             let upload = store.put(repository);
             return self.take_all(upload, repository, digest, body).await;
         }
-        if let Some(digest) = parameter(head, "mount") {
+        if let Some(digest) = asked.parameter("mount") {
             let digest = parse_digest(&digest)?;
-            if self.may_mount(caller, repository, digest, head).await?
+            if self.may_mount(asked, repository, digest).await?
                 && store.lease(digest, repository, true).await?
             {
-                return Ok(created(repository, digest));
+                return created(repository, digest);
             }
         }
         let upload = store.put_resumable(repository).await?;
-        Ok(stands(StatusCode::ACCEPTED, repository, upload.id(), 0))
+        stands(StatusCode::ACCEPTED, repository, upload.id(), 0)
     }
 
     /// Whether somebody may have content in one repository because he can see it in another one.
     async fn may_mount(
         &self,
-        caller: &Caller,
+        asked: &Asked<'_>,
         repository: &Repository,
         digest: Sha256,
-        head: &Parts,
     ) -> Result<bool, Refused> {
         let store = self.store();
         if store.holds(repository, digest).await? {
             return Ok(true);
         }
-        let from = parameter(head, "from");
+        let from = asked.parameter("from");
         let may_see = |other: &Repository| {
-            caller.may(Right::Pull, other)
+            asked.caller.may(Right::Pull, other)
                 && from.as_deref().is_none_or(|from| from == other.as_str())
         };
         Ok(store.holders(digest).await?.iter().any(may_see))
     }
 
-    async fn append<B>(
+    async fn append(
         &self,
+        asked: &Asked<'_>,
         repository: &Repository,
         id: UploadId,
-        head: &Parts,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: std::fmt::Display,
-    {
+        body: Incoming,
+    ) -> Result<Answer, Refused> {
         let mut upload = self.store().resume(id, repository).await?;
-        if let Some(answer) = out_of_order(head, repository, &upload)? {
+        if let Some(answer) = out_of_order(asked, repository, &upload)? {
             return Ok(answer);
         }
         let read = body::read(body, self.0.policy.silence, async |bytes| {
@@ -332,49 +271,41 @@ impl Server {
         // Also where it broke off: what came need not come again.
         let offset = upload.pause().await;
         read?;
-        Ok(stands(StatusCode::ACCEPTED, repository, id, offset?))
+        stands(StatusCode::ACCEPTED, repository, id, offset?)
     }
 
-    async fn finish_upload<B>(
+    async fn finish_upload(
         &self,
+        asked: &Asked<'_>,
         repository: &Repository,
         id: UploadId,
-        head: &Parts,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: std::fmt::Display,
-    {
-        let digest = parameter(head, "digest").ok_or_else(|| {
+        body: Incoming,
+    ) -> Result<Answer, Refused> {
+        let digest = asked.parameter("digest").ok_or_else(|| {
             Refused::bad("an upload is ended with `?digest=sha256:…`").code("DIGEST_INVALID")
         })?;
         let digest = parse_digest(&digest)?;
         let upload = self.store().resume(id, repository).await?;
-        match out_of_order(head, repository, &upload)? {
+        match out_of_order(asked, repository, &upload)? {
             Some(answer) => Ok(answer),
             None => self.take_all(upload, repository, digest, body).await,
         }
     }
 
     /// Takes the rest of an upload and ends it.
-    async fn take_all<B>(
+    async fn take_all(
         &self,
         mut upload: Upload,
         repository: &Repository,
         digest: Sha256,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: std::fmt::Display,
-    {
+        body: Incoming,
+    ) -> Result<Answer, Refused> {
         body::read(body, self.0.policy.silence, async |bytes| {
             Ok(upload.write(bytes).await?)
         })
         .await?;
         upload.finish(digest).await?;
-        Ok(created(repository, digest))
+        created(repository, digest)
     }
 
     async fn get_manifest(
@@ -389,34 +320,30 @@ impl Server {
         let manifest = manifest.ok_or_else(|| unknown_manifest(repository))?;
         let length = manifest.bytes.len();
         Ok(Answer::streamed(StatusCode::OK, body::full(manifest.bytes))
-            .with(CONTENT_TYPE, header(&manifest.media_type))
+            .with(CONTENT_TYPE, header(&manifest.media_type)?)
             .with(CONTENT_LENGTH, HeaderValue::from(length))
-            .with(DIGEST, header(&format!("sha256:{digest}"))))
+            .with(DIGEST, digest_of(digest)?))
     }
 
-    async fn put_manifest<B>(
+    async fn put_manifest(
         &self,
-        caller: &Caller,
+        asked: &Asked<'_>,
         repository: &Repository,
         reference: &Reference,
-        head: &Parts,
-        body: B,
-    ) -> Result<Answer, Refused>
-    where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: std::fmt::Display,
-    {
-        allow_upload(caller, repository)?;
+        body: Incoming,
+    ) -> Result<Answer, Refused> {
+        allow_upload(asked, repository)?;
         let bytes = body::whole(body, self.0.policy.silence, MAX_MANIFEST_BYTES).await?;
         // Who may only sign says something about what is there, and moves no tag.
         let only_signs = Kind::of(&bytes)?.is_referrer && matches!(reference, Reference::Digest(_));
-        if !(only_signs && caller.may(Right::Sign, repository)) {
-            allow(caller, Right::Push, repository)?;
+        if !(only_signs && asked.caller.may(Right::Sign, repository)) {
+            asked.allow(Right::Push, repository)?;
         }
-        let media_type = head.headers.get(CONTENT_TYPE);
-        let media_type = media_type.and_then(|value| value.to_str().ok());
         let manifest = Manifest {
-            media_type: media_type.unwrap_or(MANIFEST_TYPE).to_owned(),
+            media_type: asked
+                .field(CONTENT_TYPE)
+                .unwrap_or(MANIFEST_TYPE)
+                .to_owned(),
             bytes: bytes.into(),
         };
         let put = self
@@ -424,18 +351,18 @@ impl Server {
             .put_manifest(repository, reference, &manifest)
             .await?;
         let digest = put.digest;
-        let location = format!("/v2/{repository}/manifests/sha256:{digest}");
+        let location = location(repository, &format!("manifests/sha256:{digest}"))?;
         let answer = Answer::empty(StatusCode::CREATED)
-            .with(LOCATION, header(&location))
-            .with(DIGEST, header(&format!("sha256:{digest}")));
+            .with(LOCATION, location)
+            .with(DIGEST, digest_of(digest)?);
         Ok(match put.subject {
-            Some(subject) => answer.with(SUBJECT, header(&format!("sha256:{subject}"))),
+            Some(subject) => answer.with(SUBJECT, digest_of(subject)?),
             None => answer,
         })
     }
 
-    async fn tags(&self, repository: &Repository, head: &Parts) -> Result<Answer, Refused> {
-        let most = match parameter(head, "n") {
+    async fn tags(&self, asked: &Asked<'_>, repository: &Repository) -> Result<Answer, Refused> {
+        let most = match asked.parameter("n") {
             None => MAX_TAGS,
             Some(n) => n
                 .parse::<usize>()
@@ -449,32 +376,33 @@ impl Server {
                 format!("there is no repository `{repository}`"),
             )
         })?;
-        if let Some(last) = parameter(head, "last") {
+        if let Some(last) = asked.parameter("last") {
             tags.retain(|tag| *tag > last);
         }
         let more = tags.len() > most;
         tags.truncate(most);
         let next = tags.last().filter(|_| more).map(|last| {
+            let name = in_path(repository);
             header(&format!(
-                "</v2/{repository}/tags/list?n={most}&last={last}>; rel=\"next\""
+                "</v2/{name}/tags/list?n={most}&last={last}>; rel=\"next\""
             ))
         });
         let name = repository.as_str();
         let answer = Answer::json(StatusCode::OK, "application/json", &Tags { name, tags });
         Ok(match next {
-            Some(next) => answer.with(LINK, next),
+            Some(next) => answer.with(LINK, next?),
             None => answer,
         })
     }
 
     async fn referrers(
         &self,
+        asked: &Asked<'_>,
         repository: &Repository,
         subject: Sha256,
-        head: &Parts,
     ) -> Result<Answer, Refused> {
         let mut manifests = self.store().referrers(repository, subject).await?;
-        let filter = parameter(head, "artifactType");
+        let filter = asked.parameter("artifactType");
         if let Some(filter) = &filter {
             manifests.retain(|manifest| manifest.artifact_type.as_ref() == Some(filter));
         }
@@ -502,10 +430,10 @@ fn base(caller: &Caller) -> Result<Answer, Refused> {
     Ok(Answer::json(StatusCode::OK, "application/json", &empty).with(VERSION, version))
 }
 
-fn allow_upload(caller: &Caller, repository: &Repository) -> Result<(), Refused> {
-    match caller.may(Right::Sign, repository) {
+fn allow_upload(asked: &Asked<'_>, repository: &Repository) -> Result<(), Refused> {
+    match asked.caller.may(Right::Sign, repository) {
         true => Ok(()),
-        false => allow(caller, Right::Push, repository),
+        false => asked.allow(Right::Push, repository),
     }
 }
 
@@ -523,40 +451,57 @@ fn unknown_manifest(repository: &Repository) -> Refused {
     )
 }
 
-fn not_allowed(target: &Target, method: &Method) -> Answer {
-    let methods = target.methods();
-    let why = format!("{method} is not possible here, only {methods}");
-    let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, why);
-    Answer::refused_by_oci(refused).with(ALLOW, HeaderValue::from_static(methods))
-}
-
-fn created(repository: &Repository, digest: Sha256) -> Answer {
-    let location = format!("/v2/{repository}/blobs/sha256:{digest}");
-    Answer::empty(StatusCode::CREATED)
-        .with(LOCATION, header(&location))
-        .with(DIGEST, header(&format!("sha256:{digest}")))
+fn created(repository: &Repository, digest: Sha256) -> Result<Answer, Refused> {
+    let location = location(repository, &format!("blobs/sha256:{digest}"))?;
+    Ok(Answer::empty(StatusCode::CREATED)
+        .with(LOCATION, location)
+        .with(DIGEST, digest_of(digest)?))
 }
 
 /// Where an upload stands.
-fn stands(status: StatusCode, repository: &Repository, id: UploadId, offset: u64) -> Answer {
-    let location = format!("/v2/{repository}/blobs/uploads/{id}");
+fn stands(
+    status: StatusCode,
+    repository: &Repository,
+    id: UploadId,
+    offset: u64,
+) -> Result<Answer, Refused> {
+    let location = location(repository, &format!("blobs/uploads/{id}"))?;
     // There is no way to say that nothing came; others say this.
     let range = format!("0-{}", offset.saturating_sub(1));
-    Answer::empty(status)
-        .with(LOCATION, header(&location))
-        .with(RANGE, header(&range))
+    Ok(Answer::empty(status)
+        .with(LOCATION, location)
+        .with(RANGE, header(&range)?))
+}
+
+fn location(repository: &Repository, rest: &str) -> Result<HeaderValue, Refused> {
+    header(&format!("/v2/{}/{rest}", in_path(repository)))
+}
+
+/// A repository's name in a path: names may have what means something else there.
+fn in_path(repository: &Repository) -> PercentEncode<'_> {
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    utf8_percent_encode(repository.as_str(), KEPT)
+}
+
+fn digest_of(digest: Sha256) -> Result<HeaderValue, Refused> {
+    header(&format!("sha256:{digest}"))
 }
 
 /// The answer to a chunk that does not begin where the upload stands.
 fn out_of_order(
-    head: &Parts,
+    asked: &Asked<'_>,
     repository: &Repository,
     upload: &Upload,
 ) -> Result<Option<Answer>, Refused> {
-    let Some(range) = head.headers.get(CONTENT_RANGE) else {
+    if !asked.head.headers.contains_key(CONTENT_RANGE) {
         return Ok(None);
-    };
-    let range = range.to_str().unwrap_or_default();
+    }
+    let range = asked.field(CONTENT_RANGE).unwrap_or_default();
     let range = range.strip_prefix("bytes ").unwrap_or(range);
     let range = range.split('/').next().unwrap_or_default();
     let parsed = range.split_once('-').and_then(|(first, last)| {
@@ -567,9 +512,10 @@ fn out_of_order(
         let why = "the Content-Range of a chunk is FIRST-LAST";
         return Err(Refused::bad(why).code("BLOB_UPLOAD_INVALID"));
     };
-    let length = head.headers.get(CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length != range.end - range.start) {
+    if asked
+        .length()
+        .is_some_and(|length| length != range.end - range.start)
+    {
         let why = "Content-Range and Content-Length of the chunk differ";
         return Err(Refused::bad(why).code("SIZE_INVALID"));
     }
@@ -577,10 +523,5 @@ fn out_of_order(
         return Ok(None);
     }
     let status = StatusCode::RANGE_NOT_SATISFIABLE;
-    Ok(Some(stands(
-        status,
-        repository,
-        upload.id(),
-        upload.offset(),
-    )))
+    stands(status, repository, upload.id(), upload.offset()).map(Some)
 }
