@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strand_engine::MemoryBudget;
+use strand_objects::Bucket;
 
 use crate::{Config, Grant, Unbound};
-use strand_objects::Bucket;
 
 /// What a function may do with a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use futures::stream::{BoxStream, StreamExt as _};
 use object_store::ObjectMeta;
+use strand_objects::Bucket;
 
 use crate::account::Charge;
 use crate::failure::describe;
-use strand_objects::Bucket;
 
 /// Names that are given at once.
 const AT_ONCE: u64 = 1000;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt as _};
+use strand_objects::Bucket;
 
 use crate::access::Containers;
 use crate::account::Account;
@@ -11,7 +12,6 @@ use crate::failure::{describe, describe_copy};
 use crate::pipe::Pipe;
 use crate::read::Source;
 use crate::write::{Place, Upload};
-use strand_objects::Bucket;
 
 /// An object as a guest names it.
 #[derive(Clone, Copy)]

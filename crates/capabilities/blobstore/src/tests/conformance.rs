@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use object_store::memory::InMemory;
+use strand_objects::{Bucket, S3Options};
 use strand_s3_server::S3Server;
 
 use super::guest::{ALL, Guest, again, bytes};
 use super::s3::bucket as s3_bucket;
 use crate::Config;
 use crate::host::bindings::wasi::blobstore::container::HostContainer as _;
-use strand_objects::Bucket;
-use strand_objects::S3Options;
 
 /// Runs the suite on two buckets, which may be in one store.
 async fn conformance(one: &Bucket, two: &Bucket) {

@@ -13,10 +13,10 @@ use object_store::{
     MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions,
     PutPayload, PutResult, Result,
 };
+use strand_objects::Bucket;
 
 use super::guest::{ALL, Guest, bytes};
 use crate::Config;
-use strand_objects::Bucket;
 
 /// A store in memory whose answers break off.
 #[derive(Clone, Debug)]

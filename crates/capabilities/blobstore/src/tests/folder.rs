@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use strand_objects::{Bucket, BucketError, STAGING};
 use tempfile::TempDir;
 
 use super::guest::{ALL, Guest, again, bytes, drain};
 use crate::Config;
 use crate::host::bindings::wasi::blobstore::container::HostContainer as _;
-use strand_objects::STAGING;
-use strand_objects::{Bucket, BucketError};
 
 /// A folder with a secret beside it.
 struct House {

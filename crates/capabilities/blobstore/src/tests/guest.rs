@@ -17,10 +17,10 @@ use crate::names::Names;
 use crate::read::IncomingValue;
 use crate::write::OutgoingValue;
 use crate::{Config, Grant};
-use strand_objects::Bucket;
 
 use blobstore::Host as _;
 use container::{HostContainer as _, HostStreamObjectNames as _};
+use strand_objects::Bucket;
 use types::{HostIncomingValue as _, HostOutgoingValue as _};
 
 pub(super) const READ: Access = Access {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use strand_objects::{Bucket, S3Credentials, S3Options};
 use strand_s3_server::{ACCESS_KEY, Request, S3Server, SECRET_KEY};
 use tempfile::TempDir;
 
 use super::guest::{ALL, Guest, bytes, drain};
 use crate::Config;
-use strand_objects::Bucket;
-use strand_objects::{S3Credentials, S3Options};
 
 /// A prefix of the bucket `bucket`.
 pub(super) fn bucket(server: &S3Server, prefix: &str, options: &S3Options) -> Bucket {
